@@ -2,15 +2,17 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { requiredServers, withoutSuite } from "./requires.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * Builds dist/ once before the tests, because the tests of the command line and those that kill a process run the
+ * Checks FLUJO_TEST_REQUIRE, then builds dist/ once before the tests, because the tests of the command line and those that kill a process run the
  * built package. Nothing is built while dist/ is newer than every source file. dist/ is not emptied first: a second
  * test run beside this one may be using it.
  */
 export function setup(): void {
+  for (const line of withoutSuite(requiredServers())) console.warn(line);
   const source = join(root, "src");
   if (!existsSync(join(source, "index.ts"))) return;
   const built = join(root, "dist", "index.js");

@@ -1,0 +1,50 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { presenceOf, requiredServers, SERVERS, withoutSuite } from "./requires.ts";
+
+const absent = async (): Promise<boolean> => false;
+const present = async (): Promise<boolean> => true;
+
+describe("FLUJO_TEST_REQUIRE", () => {
+  it.each([
+    [undefined, []],
+    ["", []],
+    ["postgres", ["postgres"]],
+    [" postgres, redis ,", ["postgres", "redis"]],
+  ])("reads %j as %j", (list, names) => {
+    // An explicit empty text stands for the absent variable, so that the machine's own setting does not matter.
+    expect(requiredServers(list ?? "")).toEqual(names);
+  });
+
+  it.each(["postgre", "redis,mysql", "toString"])("refuses the unknown name in %j", (list) => {
+    expect(() => requiredServers(list)).toThrow(/which no test knows. Known: postgres, redis/);
+  });
+
+  it("reports a required server that no suite uses yet", () => {
+    expect(withoutSuite(["redis"])).toEqual(
+      SERVERS["redis"]?.suite === undefined ? ["FLUJO_TEST_REQUIRE: redis: no suite for it yet"] : [],
+    );
+  });
+});
+
+describe("a server's suite", () => {
+  it("runs when the server answers", async () => {
+    expect(await presenceOf("redis", present, [])).toEqual({ run: true });
+  });
+
+  it("is skipped with a reason that says how to start the server", async () => {
+    const presence = await presenceOf("redis", absent, []);
+    expect(presence).toMatchObject({ run: false, reason: expect.stringMatching(/docker run .*FLUJO_TEST_REDIS_URL/) });
+  });
+
+  it("fails when the server is required and does not answer", async () => {
+    await expect(presenceOf("redis", absent, ["redis"])).rejects.toThrow(/redis does not answer; start it with/);
+  });
+
+  it("exists where the table says so", () => {
+    const files = Object.values(SERVERS).flatMap((server) => server.suite ?? []);
+    const missing = files.filter((file) => !existsSync(fileURLToPath(new URL(`../../${file}`, import.meta.url))));
+    expect(missing).toEqual([]);
+  });
+});
