@@ -1,0 +1,221 @@
+/**
+ * Every error of flujo, in one table. The CLI's exit code, the HTTP status and the docs read the same rows.
+ * `help` says what to do; the message of an instance says what was expected and what was found.
+ */
+export const ERRORS = {
+  // Authoring: found when a flow is built.
+  DEFINITION_INVALID: { status: 422, exit: 4, help: "Fix every problem listed; each names the path of its node." },
+  DEFINITION_CONFLICT: {
+    status: 409,
+    exit: 2,
+    help: "Two different definitions share a name and version. Raise the version of the one that changed.",
+  },
+  FLOW_UNKNOWN: {
+    status: 404,
+    exit: 2,
+    help: "Register the flow: new Flujo({ flows: [...] }) or pass the file that exports it.",
+  },
+  FLOW_AMBIGUOUS: {
+    status: 409,
+    exit: 2,
+    help: "Several versions are registered; name one: start({ name, version }, input).",
+  },
+  // Values at the border.
+  INPUT_INVALID: {
+    status: 422,
+    exit: 4,
+    help: "Send input that satisfies the flow's input schema. Nothing was started.",
+  },
+  CONTEXT_INVALID: { status: 422, exit: 4, help: "The context no longer satisfies the flow's context schema." },
+  OUTPUT_INVALID: { status: 422, exit: 1, help: "The flow's last value does not satisfy its output schema." },
+  STEP_INPUT_INVALID: {
+    status: 422,
+    exit: 1,
+    help: "The value that reached the step does not satisfy the step's input schema.",
+  },
+  STEP_OUTPUT_INVALID: {
+    status: 422,
+    exit: 1,
+    help: "The step returned a value that does not satisfy its output schema.",
+  },
+  VALUE_NOT_SERIALIZABLE: {
+    status: 422,
+    exit: 1,
+    help: "Return plain data: JSON values, Date, bigint, Uint8Array, Map, Set. Convert class instances first.",
+  },
+  VALUE_TOO_LARGE: {
+    status: 413,
+    exit: 1,
+    help: "Keep large data in object storage and pass its key, or raise limits.payloadBytes.",
+  },
+  ID_INVALID: { status: 422, exit: 4, help: "Ids are 1 to 128 characters of A-Z a-z 0-9 . _ : -" },
+  OPTION_INVALID: { status: 422, exit: 2, help: "Correct the option named in the message." },
+  // Runs.
+  RUN_UNKNOWN: { status: 404, exit: 1, help: "List the runs of this store with `flujo list`." },
+  RUN_EXISTS: {
+    status: 409,
+    exit: 1,
+    help: "This id was used with another flow or input. Use a new id, or repeat the first input.",
+  },
+  RUN_ENDED: { status: 409, exit: 1, help: "The run has ended; nothing was changed." },
+  RUN_NOT_FAILED: { status: 409, exit: 1, help: "Only a failed or cancelled run can be retried." },
+  RUN_COMPENSATED: {
+    status: 409,
+    exit: 1,
+    help: "Compensations already undid this run's work; start a new run, or fork it.",
+  },
+  RUN_TIMEOUT: {
+    status: 504,
+    exit: 1,
+    help: "The run took longer than its timeout; raise it in flow(name, { timeout }).",
+  },
+  RUN_CANCELLED: { status: 409, exit: 1, help: "The run was cancelled; see its reason." },
+  RUN_FAILED: { status: 500, exit: 1, help: "See the failure of the run: `flujo get <run>`." },
+  EVENT_UNKNOWN: { status: 404, exit: 1, help: "Name a sequence number that `flujo history <run>` shows." },
+  // Pauses and signals.
+  PAUSE_UNKNOWN: {
+    status: 404,
+    exit: 1,
+    help: "List open questions with `flujo get <run>`; a pause can be answered once.",
+  },
+  PAUSE_AMBIGUOUS: { status: 409, exit: 1, help: "Several pauses are open; name one by its token." },
+  ANSWER_INVALID: { status: 422, exit: 4, help: "Send an answer that satisfies the schema. The run is still paused." },
+  SIGNAL_INVALID: {
+    status: 422,
+    exit: 4,
+    help: "Send data that satisfies the signal's schema. Nothing was delivered.",
+  },
+  SIGNAL_UNDECLARED: {
+    status: 422,
+    exit: 4,
+    help: "No wait of this flow names the signal; the message lists those declared.",
+  },
+  DEADLINE_EXCEEDED: { status: 504, exit: 1, help: "Nobody answered in time. Handle it with onTimeout or an attempt." },
+  // Steps.
+  STEP_FAILED: { status: 500, exit: 1, help: "See the cause; fix it and retry the run." },
+  STEP_TIMEOUT: {
+    status: 504,
+    exit: 1,
+    help: "The attempt exceeded its timeout. Raise it, or honour ctx.signal to stop early.",
+  },
+  PREDICATE_FAILED: { status: 500, exit: 1, help: "Predicates and selectors must be synchronous, pure and total." },
+  ITEMS_INVALID: { status: 422, exit: 1, help: "map needs an array (or any iterable) to run over." },
+  BRANCH_UNKNOWN: { status: 422, exit: 1, help: "The selector named a branch that does not exist." },
+  LOOP_LIMIT: {
+    status: 500,
+    exit: 1,
+    help: "The loop did not end within its bound. Raise `max`, or correct its condition.",
+  },
+  JOIN_FAILED: { status: 500, exit: 1, help: "The join policy could not be met; see the failures of the branches." },
+  CONTEXT_CONFLICT: {
+    status: 409,
+    exit: 1,
+    help: "Branches changed one key to different values. Give it a reducer, or choose another merge strategy.",
+  },
+  CHILD_FAILED: { status: 500, exit: 1, help: "A child run failed; see its own failure." },
+  COMPENSATION_FAILED: {
+    status: 500,
+    exit: 1,
+    help: "A compensation failed after its retries; undo its step by hand.",
+  },
+  WORKER_LOST: {
+    status: 500,
+    exit: 1,
+    help: "Workers died repeatedly on this step (crash, memory, SIGKILL). Fix it, then retry the run.",
+  },
+  // Stores.
+  STORE_URI_INVALID: {
+    status: 422,
+    exit: 2,
+    help: "Use memory:, sqlite:./file.db, postgres://…, redis://… or mongodb://…",
+  },
+  STORE_UNSUPPORTED: { status: 422, exit: 2, help: "This build has no such store." },
+  STORE_CORRUPT: {
+    status: 500,
+    exit: 2,
+    help: "The file is damaged or not a database. Restore a backup; nothing was changed.",
+  },
+  STORE_FOREIGN: {
+    status: 409,
+    exit: 2,
+    help: "The database belongs to another program. Choose another file; nothing was changed.",
+  },
+  STORE_TOO_NEW: {
+    status: 409,
+    exit: 2,
+    help: "The store was written by a newer flujo. Upgrade this one; nothing was changed.",
+  },
+  STORE_UNAVAILABLE: {
+    status: 503,
+    exit: 1,
+    help: "The store cannot be reached or is locked; the work is kept and tried again.",
+  },
+  STORE_CLOSED: { status: 503, exit: 1, help: "The store was closed; open a new one." },
+  RECORD_UNDECODABLE: {
+    status: 500,
+    exit: 1,
+    help: "A stored record cannot be read by this version; see its id in the message.",
+  },
+  BLOB_MISSING: { status: 500, exit: 1, help: "A large value is gone from the store; restore it from a backup." },
+  FILTER_UNKNOWN: { status: 422, exit: 4, help: "Use only the filters listed in the message." },
+  CURSOR_INVALID: { status: 422, exit: 4, help: "Pass the `next` value of an earlier page, unchanged." },
+  LEASE_LOST: { status: 409, exit: 1, help: "Another worker took the fiber over. Nothing was written." },
+  // Process.
+  CONFIG_INVALID: {
+    status: 422,
+    exit: 2,
+    help: "Correct flujo.toml or the environment variable named in the message.",
+  },
+  MODULE_UNREADABLE: { status: 422, exit: 3, help: "The file could not be imported; see the cause." },
+  MODULE_WITHOUT_FLOW: { status: 422, exit: 3, help: "Export a built flow: `export default` or a named export." },
+  DEPENDENCY_MISSING: { status: 500, exit: 2, help: "Install the package named in the message." },
+  CLOSED: { status: 503, exit: 1, help: "This Flujo was closed; create a new one." },
+} as const satisfies Record<string, { readonly status: number; readonly exit: number; readonly help: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorDetails {
+  readonly cause?: unknown;
+  /** Where: `flow@version root/path#visit`, a file, a JSON path. */
+  readonly at?: string;
+  /** Machine-readable particulars; never secrets, never whole payloads. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** The one error class that flujo throws. `code` is stable; the message says what was expected and what was found. */
+export class FlujoError extends Error {
+  override readonly name: string = "FlujoError";
+  readonly code: ErrorCode;
+  readonly help: string;
+  readonly at: string | undefined;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: ErrorCode, message: string, { cause, at, details }: ErrorDetails = {}) {
+    super(at === undefined ? message : `${message} (at ${at})`, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.help = ERRORS[code].help;
+    this.at = at;
+    this.details = details;
+  }
+
+  toJSON(): Record<string, unknown> {
+    return { code: this.code, message: this.message, help: this.help, at: this.at, details: this.details };
+  }
+}
+
+/** Throw this (or a subclass) from a step to say: trying again is pointless. Source: Fluxo, retryable classification. */
+export class NonRetryableError extends Error {
+  override readonly name: string = "NonRetryableError";
+}
+
+/** Throw this from a step to say when to try again, for example from a `Retry-After` header. */
+export class RetryAfter extends Error {
+  override readonly name: string = "RetryAfter";
+  /** Delay before the next attempt, in milliseconds. */
+  readonly delayMs: number;
+
+  constructor(delayMs: number, message = `try again in ${delayMs} ms`, options?: ErrorOptions) {
+    super(message, options);
+    this.delayMs = delayMs;
+  }
+}

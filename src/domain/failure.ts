@@ -1,0 +1,77 @@
+import { type ErrorCode, ERRORS, FlujoError } from "./errors.ts";
+
+/** An error as it is stored: plain data, class and cause kept as text. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly name: string;
+  readonly message: string;
+  /** `root/path#visit` of the node that failed. */
+  readonly at?: string;
+  readonly attempt?: number;
+  readonly stack?: string;
+  readonly cause?: Failure;
+  readonly details?: { readonly [key: string]: unknown };
+}
+
+const MAX_STACK_CHARACTERS = 4_000; // enough for the frames of user code; a stack is stored with every failed attempt
+const MAX_MESSAGE_CHARACTERS = 8_000;
+const MAX_CAUSES = 5;
+
+const isErrorCode = (code: unknown): code is ErrorCode => typeof code === "string" && Object.hasOwn(ERRORS, code);
+
+export const failure = (code: ErrorCode, message: string, rest: Partial<Failure> = {}): Failure => ({
+  code,
+  name: "FlujoError",
+  message,
+  ...rest,
+});
+
+/** Anything thrown, as data. Never throws, whatever was thrown. */
+export function failureFrom(
+  thrown: unknown,
+  code: ErrorCode = "STEP_FAILED",
+  rest: Partial<Failure> = {},
+  depth = 0,
+): Failure {
+  try {
+    if (!(thrown instanceof Error)) {
+      return {
+        code,
+        name: typeof thrown,
+        message: `thrown value: ${String(thrown)}`.slice(0, MAX_MESSAGE_CHARACTERS),
+        ...rest,
+      };
+    }
+    const cause =
+      thrown.cause !== undefined && depth < MAX_CAUSES
+        ? failureFrom(thrown.cause, "STEP_FAILED", {}, depth + 1)
+        : undefined;
+    return {
+      code: thrown instanceof FlujoError && isErrorCode(thrown.code) ? thrown.code : code,
+      name: String(thrown.name),
+      message: String(thrown.message).slice(0, MAX_MESSAGE_CHARACTERS),
+      ...(thrown.stack !== undefined && { stack: String(thrown.stack).slice(0, MAX_STACK_CHARACTERS) }),
+      ...(cause && { cause }),
+      ...(thrown instanceof FlujoError && thrown.details && { details: thrown.details }),
+      ...rest,
+    };
+  } catch {
+    return { code, name: "unknown", message: "a value was thrown that cannot be read", ...rest };
+  }
+}
+
+/** The error a caller gets when it asks for the result of a run that did not complete. */
+export class RunFailedError extends FlujoError {
+  override readonly name: string = "RunFailedError";
+  readonly runId: string;
+  readonly failure: Failure;
+
+  constructor(runId: string, what: Failure) {
+    super(what.code, what.message, {
+      ...(what.at !== undefined && { at: what.at }),
+      details: { runId, failure: what },
+    });
+    this.runId = runId;
+    this.failure = what;
+  }
+}

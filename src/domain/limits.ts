@@ -1,0 +1,26 @@
+import { invariant } from "./result.ts";
+
+/** A limit on everything, its unit in its name, its reason beside it. */
+export const LIMITS = {
+  idCharacters: 128, // fits every backend's key and index sizes
+  nodesPerFlow: 5_000, // describe() and fingerprint walk the whole tree once per build
+  nodeDepth: 64, // the frame stack is written with every transition
+  loopIterations: 1_000_000, // an unbounded loop of model calls is a billing incident, not a feature
+  mapItems: 1_000_000, // the gathered output is one value in memory
+  mapConcurrency: 10, // default window of a map (DESIGN: the seeds disagree, 10 it is)
+  retryAttempts: 1_000,
+  payloadBytes: 64 * 1024 * 1024, // above this a value belongs in object storage, referred to by key
+  inlineBytes: 64 * 1024, // above this a value is kept once in `blobs` and travels as a reference
+  valueDepth: 512, // deeper is a cycle or a mistake; JSON.parse itself gives up near 7,000
+  deliveries: 10, // adoptions of one step without progress before the run is failed as WORKER_LOST
+  pageSize: 1_000,
+  messageBytes: 1024 * 1024,
+  heartbeatMs: 1_000,
+  leaseMs: 3_000,
+  sweepMs: 500,
+} as const;
+
+// Two missed beats are weather, three are a death: 3 x 1 s = the lease.
+invariant(LIMITS.heartbeatMs * 2 < LIMITS.leaseMs, "two heartbeats fit in a lease");
+invariant(LIMITS.sweepMs < LIMITS.heartbeatMs, "a sweep looks more often than a worker beats");
+invariant(LIMITS.inlineBytes < LIMITS.payloadBytes, "inline values are smaller than the largest value");
