@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { anyIn } from "../../scripts/published-any.ts";
+import { readHello } from "../../scripts/readme-hello.ts";
+import { type Report, totals } from "../../scripts/test-totals.ts";
+
+describe("the search for any in published types", () => {
+  it.each([
+    "export declare const a: any;",
+    "export type A = Promise<any>;",
+    "export type A = readonly any[];",
+    "export declare function f(...args: any): void;",
+    "export type A<T> = T extends any ? 1 : 2;",
+    "export type A<T> = T extends 1 ? any : 2;",
+    "export type A = Record<string, 1> | { b: any };",
+  ])("finds it in %s", (text) => {
+    expect(anyIn(text)).toHaveLength(1);
+  });
+
+  it.each([
+    "/** any: of these */\nexport type A = 1;",
+    "export type A = 'any' | \"any\";",
+    "export type A = { readonly any: 1; any?: 2; any(): 3 };",
+    "export type A = typeof Promise.any; export type many = company;",
+  ])("passes over %s", (text) => {
+    expect(anyIn(text)).toEqual([]);
+  });
+});
+
+describe("the README's hello program", () => {
+  const program = '# t\n\n```ts title="hello.ts"\nconsole.log(1);\n```\n';
+
+  it("is what stands in its fence", () => {
+    expect(readHello(program)).toEqual({ code: "console.log(1);\n", prints: undefined });
+  });
+
+  it("prints what the text fence after it says", () => {
+    expect(readHello(`${program}\nIt prints:\n\n\`\`\`text\n1\n\`\`\`\n`).prints).toBe("1\n");
+    expect(readHello(`${program}\n\`\`\`sh\nnode x\n\`\`\`\n\n\`\`\`text\n1\n\`\`\`\n`).prints).toBeUndefined();
+  });
+
+  it("must exist", () => {
+    expect(() => readHello("```ts\n1\n```\n")).toThrow(/no fence that opens with ```ts title="hello.ts"/);
+  });
+});
+
+describe("the totals of a test run", () => {
+  const file = (status: string, ...tests: string[]): Report["testResults"][number] => ({
+    status,
+    assertionResults: tests.map((test) => ({ status: test, fullName: `${test} test` })),
+  });
+  const report = (success: boolean, ...testResults: Report["testResults"]): Report => {
+    const all = testResults.flatMap((result) => result.assertionResults.map((test) => test.status));
+    const count = (status: string): number => all.filter((other) => other === status).length;
+    return { success, numPassedTests: count("passed"), numFailedTests: count("failed"), testResults };
+  };
+
+  it.each([
+    ["passes", report(true, file("passed", "passed", "passed")), 2, 0],
+    ["failures", report(false, file("failed", "passed", "failed")), 1, 1],
+    ["a file that does not load as a failure", report(false, file("failed"), file("passed", "passed")), 1, 1],
+    ["an unhandled error as a failure", report(false, file("passed", "passed")), 1, 1],
+    ["a missing report as a failure", undefined, 0, 1],
+  ])("count %s", (_what, input, passed, failed) => {
+    expect(totals(input)).toMatchObject({ passed, failed });
+  });
+
+  it("name what was skipped", () => {
+    expect(totals(report(true, file("passed", "passed", "skipped", "todo"))).skipped).toEqual([
+      "skipped test",
+      "todo test",
+    ]);
+  });
+});
