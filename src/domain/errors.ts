@@ -170,7 +170,7 @@ export const ERRORS = {
   MODULE_WITHOUT_FLOW: { status: 422, exit: 3, help: "Export a built flow: `export default` or a named export." },
   DEPENDENCY_MISSING: { status: 500, exit: 2, help: "Install the package named in the message." },
   CLOSED: { status: 503, exit: 1, help: "This Flujo was closed; create a new one." },
-} as const satisfies Record<string, { readonly status: number; readonly exit: number; readonly help: string }>;
+} as const;
 
 export type ErrorCode = keyof typeof ERRORS;
 

@@ -9,12 +9,12 @@ export const LIMITS = {
   mapItems: 1_000_000, // the gathered output is one value in memory
   mapConcurrency: 10, // default window of a map (DESIGN: the seeds disagree, 10 it is)
   retryAttempts: 1_000,
-  payloadBytes: 64 * 1024 * 1024, // above this a value belongs in object storage, referred to by key
-  inlineBytes: 64 * 1024, // above this a value is kept once in `blobs` and travels as a reference
+  payloadBytes: 67_108_864, // 64 MiB: above this a value belongs in object storage, referred to by key
+  inlineBytes: 65_536, // 64 KiB: above this a value is kept once in `blobs` and travels as a reference
   valueDepth: 512, // deeper is a cycle or a mistake; JSON.parse itself gives up near 7,000
   deliveries: 10, // adoptions of one step without progress before the run is failed as WORKER_LOST
   pageSize: 1_000,
-  messageBytes: 1024 * 1024,
+  messageBytes: 1_048_576,
   heartbeatMs: 1_000,
   leaseMs: 3_000,
   sweepMs: 500,

@@ -1,0 +1,111 @@
+import type { CommitOutcome, Transition } from "../../ports/store.ts";
+import type { FiberRow, RunRow, WorkerRow } from "./rows.ts";
+import type { Tables } from "./tables.ts";
+
+/**
+ * One transition, all or nothing: everything that can refuse it is asked before the first write.
+ * The class is open in three places for the simulator's mutants, which break one promise each.
+ */
+export class Commit {
+  protected readonly tables: Tables;
+
+  constructor(tables: Tables) {
+    this.tables = tables;
+  }
+
+  run(transition: Transition, now: number): CommitOutcome {
+    const run = this.tables.runs.get(transition.run);
+    const row = run?.fibers.get(transition.fiber);
+    if (run === undefined || row === undefined || !this.fenceHolds(row, transition)) return { status: "lost" };
+    if (transition.consume.length > 0 && !this.#consumable(run, transition.consume)) return { status: "conflict" };
+    const owner = this.tables.currentWorker(transition.lease);
+    this.#writeFiber(row, transition, now);
+    this.applyEffects(run, row, transition, owner, now);
+    return this.#outcome(row, now);
+  }
+
+  /** I2: a worker that lost its lease changes nothing. */
+  protected fenceHolds(row: FiberRow, { lease, expectedSeq }: Transition): boolean {
+    return row.owner !== undefined && row.owner.id === lease.worker && row.owner.epoch === lease.epoch && row.seq === expectedSeq;
+  }
+
+  /** I5: parking looks into the mailbox in the same step. */
+  protected mailboxHolds(row: FiberRow): boolean {
+    return row.run.messages.some(({ name }) => row.names.includes(name));
+  }
+
+  #consumable(run: RunRow, seqs: readonly number[]): boolean {
+    const waiting = new Set(run.messages.map(({ seq }) => seq));
+    return seqs.every((seq) => waiting.has(seq));
+  }
+
+  #writeFiber(row: FiberRow, t: Transition, now: number): void {
+    row.seq += 1;
+    row.deliveries = 0;
+    row.state = t.state;
+    if (t.value !== undefined) row.value = t.value;
+    if (t.context !== undefined) row.context = t.context;
+    if (t.aside !== undefined) row.aside = t.aside;
+    if (t.acknowledgeCancel === true) row.cancel = undefined;
+    if (t.scheduling !== undefined) {
+      row.queue = t.scheduling.queue;
+      row.priority = t.scheduling.priority;
+    }
+    if (t.consume.length > 0) row.run.messages = row.run.messages.filter(({ seq }) => !t.consume.includes(seq));
+    row.wait = t.position.kind === "parked" ? t.wait : undefined;
+    row.names = t.position.kind === "parked" ? t.position.names : [];
+    if (t.position.kind !== "held") this.#leave(row, t, now);
+  }
+
+  #leave(row: FiberRow, { position }: Transition, now: number): void {
+    this.tables.giveUp(row);
+    this.tables.noteRun(row.run.id);
+    switch (position.kind) {
+      case "held":
+        return;
+      case "ended":
+        row.ended = position.outcome;
+        row.readyAt = undefined;
+        row.cancel = undefined;
+        return;
+      case "ready":
+        row.readyAt = row.cancel === undefined ? position.at : Math.min(position.at, now);
+        this.tables.enqueue(row, now);
+        return;
+      case "parked":
+        row.readyAt = row.cancel !== undefined || this.mailboxHolds(row) ? now : position.until;
+        this.tables.enqueue(row, now);
+        return;
+    }
+  }
+
+  protected applyEffects(run: RunRow, row: FiberRow, t: Transition, owner: WorkerRow | undefined, now: number): void {
+    const { tables } = this;
+    if (t.event !== undefined) tables.addEvent(run, t.fiber, t.event, t.lease.worker);
+    if (t.blobs.length > 0) tables.addBlobs(run, t.blobs);
+    for (const fiber of t.spawn) tables.insertFiber(run, fiber, fiber.leased ? owner : undefined, now);
+    for (const child of t.startRuns) if (!tables.runs.has(child.id)) tables.insertRun(child, now);
+    for (const message of t.send) tables.deliver(message, now);
+    if (t.cancelFork !== undefined || t.dropFork !== undefined) this.#touchChildren(run, row, t, now);
+    for (const { run: id, reason } of t.cancelRuns) tables.cancelRun(id, reason, now);
+    if (t.endRun !== undefined) tables.endRun(run, t.endRun);
+  }
+
+  #touchChildren(run: RunRow, parent: FiberRow, { cancelFork, dropFork }: Transition, now: number): void {
+    for (const child of [...run.fibers.values()]) {
+      if (child.parent !== parent.key) continue;
+      if (cancelFork !== undefined && child.fork === cancelFork.fork) this.tables.requestCancel(child, cancelFork.reason, now);
+      if (dropFork !== undefined && child.fork === dropFork && child.ended !== undefined) this.tables.removeFiber(child);
+    }
+  }
+
+  #outcome(row: FiberRow, now: number): CommitOutcome {
+    if (row.owner === undefined && row.wait !== undefined && row.readyAt !== undefined && row.readyAt <= now) {
+      return row.cancel === undefined ? WOKEN : { status: "committed", woken: true, cancel: row.cancel };
+    }
+    return row.cancel === undefined ? COMMITTED : { status: "committed", woken: false, cancel: row.cancel };
+  }
+}
+
+const COMMITTED: CommitOutcome = Object.freeze({ status: "committed", woken: false });
+const WOKEN: CommitOutcome = Object.freeze({ status: "committed", woken: true });

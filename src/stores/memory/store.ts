@@ -1,0 +1,251 @@
+import type { Clock } from "../../domain/ambient.ts";
+import { FlujoError } from "../../domain/errors.ts";
+import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
+import { type EndStatus, END_STATUSES, type RunRecord } from "../../domain/run.ts";
+import { type Capabilities, MEMORY } from "../../ports/capabilities.ts";
+import type { ClaimRequest, FiberRef, HeartbeatOutcome, LeasedFiber, SweepOutcome } from "../../ports/queue.ts";
+import type {
+  ChildResult, CommitOutcome, CreateOutcome, EventRecord, FiberRecord, ListQuery, MessageRecord, NewMessage, NewRun, Page,
+  Revival, SignalOutcome, Store, StoredDefinition, Transition, WakeHint,
+} from "../../ports/store.ts";
+import { Commit } from "./commit.ts";
+import { listRuns } from "./list.ts";
+import { type FiberRow, fiberRecord, leasedFiber, runRecord } from "./rows.ts";
+import { Tables } from "./tables.ts";
+
+export interface MemoryStoreOptions {
+  /** The store's clock; tests and the simulator bring their own. Default: the system's. */
+  readonly clock?: Pick<Clock, "now">;
+  /** Whether events are kept. Default true; `persist: false` runs switch it off. */
+  readonly history?: boolean;
+  /** @internal The simulator's mutants replace the commit. */
+  readonly commit?: (tables: Tables) => Commit;
+}
+
+/**
+ * The whole contract in one process's memory: fast, not durable, gone with the process.
+ * Every operation happens in one synchronous step, which is what makes it atomic.
+ * Source: Fluxo, in-memory store and queue.
+ */
+export class MemoryStore implements Store {
+  readonly capabilities: Capabilities = MEMORY;
+  readonly #tables: Tables;
+  readonly #commit: Commit;
+  readonly #now: () => number;
+  #closed = false;
+
+  constructor({ clock = { now: Date.now }, history = true, commit }: MemoryStoreOptions = {}) {
+    this.#tables = new Tables(history);
+    this.#commit = commit?.(this.#tables) ?? new Commit(this.#tables);
+    this.#now = () => clock.now();
+  }
+
+  /** Runs one operation against the tables, then tells subscribers what it changed. */
+  async #do<T>(operation: (tables: Tables, now: number) => T): Promise<T> {
+    if (this.#closed) throw new FlujoError("STORE_CLOSED", "the memory store was closed");
+    const result = operation(this.#tables, this.#now());
+    this.#tables.hint();
+    return result;
+  }
+
+  migrate(): Promise<void> {
+    return this.#do(() => undefined);
+  }
+
+  createRuns(runs: readonly NewRun[]): Promise<readonly CreateOutcome[]> {
+    return this.#do((tables, now) =>
+      runs.map((run): CreateOutcome => {
+        const known = tables.runs.get(run.id);
+        if (known !== undefined) return { status: "exists", run: runRecord(known, now) };
+        return { status: "created", leased: tables.insertRun(run, now) };
+      }),
+    );
+  }
+
+  commit(batch: readonly Transition[]): Promise<readonly CommitOutcome[]> {
+    return this.#do((_, now) => batch.map((transition) => this.#commit.run(transition, now)));
+  }
+
+  signal(message: NewMessage): Promise<SignalOutcome> {
+    return this.#do((tables, now) => tables.deliver(message, now));
+  }
+
+  cancel(run: RunId, reason: string): Promise<"requested" | "ended" | "unknown"> {
+    return this.#do((tables, now) => tables.cancelRun(run, reason, now));
+  }
+
+  load(run: RunId): Promise<RunRecord | undefined> {
+    return this.#do((tables, now) => {
+      const row = tables.runs.get(run);
+      return row && runRecord(row, now);
+    });
+  }
+
+  list(query: ListQuery): Promise<Page<RunRecord>> {
+    return this.#do((tables, now) => listRuns(tables.runs.values(), query, now));
+  }
+
+  history(run: RunId, { after = 0, limit = Number.POSITIVE_INFINITY }: { readonly after?: number; readonly limit?: number } = {}): Promise<readonly EventRecord[]> {
+    return this.#do((tables) => (tables.runs.get(run)?.events ?? []).filter(({ seq }) => seq > after).slice(0, limit));
+  }
+
+  fibers(run: RunId): Promise<readonly FiberRecord[]> {
+    return this.#do((tables) => [...(tables.runs.get(run)?.fibers.values() ?? [])].map(fiberRecord).sort((a, b) => (a.key < b.key ? -1 : 1)));
+  }
+
+  children(run: RunId, parent: FiberKey, fork: number): Promise<readonly ChildResult[]> {
+    return this.#do((tables) => {
+      const results: ChildResult[] = [];
+      for (const { parent: above, fork: of, ordinal = 0, ended, state, value, context, aside } of tables.runs.get(run)?.fibers.values() ?? []) {
+        if (above === parent && of === fork && ended !== undefined) results.push({ ordinal, outcome: ended, state, value, context, aside });
+      }
+      return results.sort((a, b) => a.ordinal - b.ordinal);
+    });
+  }
+
+  messages(run: RunId): Promise<readonly MessageRecord[]> {
+    return this.#do((tables) => [...(tables.runs.get(run)?.messages ?? [])]);
+  }
+
+  revive(revival: Revival): Promise<"revived" | "not-ended" | "unknown"> {
+    return this.#do((tables, now) => {
+      const run = tables.runs.get(revival.run);
+      if (run === undefined) return "unknown";
+      if (run.endedAt === undefined) return "not-ended";
+      run.status = "running";
+      run.output = run.failure = run.endedAt = run.cancelReason = undefined;
+      tables.addBlobs(run, revival.blobs);
+      for (const fiber of revival.fibers) tables.insertFiber(run, fiber, undefined, now);
+      for (const message of revival.messages) {
+        run.messageIds.delete(message.id);
+        tables.deliver(message, now);
+      }
+      tables.addEvent(run, revival.fibers[0]?.key ?? ("0" as FiberKey), revival.event, undefined);
+      tables.noteRun(run.id);
+      return "revived";
+    });
+  }
+
+  prune({ endedBefore, limit = Number.POSITIVE_INFINITY, statuses = END_STATUSES }: { readonly endedBefore: number; readonly limit?: number; readonly statuses?: readonly EndStatus[] }): Promise<number> {
+    return this.#do((tables) => {
+      let pruned = 0;
+      for (const run of tables.runs.values()) {
+        if (pruned >= limit) break;
+        if (run.endedAt === undefined || run.endedAt >= endedBefore || !(statuses as readonly string[]).includes(run.status)) continue;
+        tables.runs.delete(run.id);
+        pruned += 1;
+      }
+      for (const [hash, blob] of tables.blobs) {
+        for (const id of blob.runs) if (!tables.runs.has(id)) blob.runs.delete(id);
+        if (blob.runs.size === 0) tables.blobs.delete(hash);
+      }
+      return pruned;
+    });
+  }
+
+  putDefinitions(definitions: readonly StoredDefinition[]): Promise<void> {
+    return this.#do((tables) => {
+      for (const one of definitions) if (!tables.definitions.has(one.fingerprint)) tables.definitions.set(one.fingerprint, one);
+    });
+  }
+
+  definition(fingerprint: Fingerprint): Promise<StoredDefinition | undefined> {
+    return this.#do((tables) => tables.definitions.get(fingerprint));
+  }
+
+  blob(hash: string): Promise<string | undefined> {
+    return this.#do((tables) => tables.blobs.get(hash)?.text);
+  }
+
+  register(worker: WorkerId, leaseMs: number): Promise<{ readonly epoch: number }> {
+    return this.#do((tables, now) => {
+      const before = tables.workers.get(worker);
+      if (before !== undefined) this.#handBack([...before.held], now);
+      const epoch = tables.newEpoch();
+      tables.workers.set(worker, { id: worker, epoch, leaseUntil: now + leaseMs, held: new Set() });
+      return { epoch };
+    });
+  }
+
+  claim({ worker, epoch, fingerprints, queues, limit }: ClaimRequest): Promise<readonly LeasedFiber[]> {
+    return this.#do((tables, now) => {
+      const owner = tables.currentWorker({ worker, epoch });
+      if (owner === undefined || limit <= 0) return [];
+      const known = new Set(fingerprints);
+      return tables.ready.take(queues, now, limit, (row) => known.has(row.run.fingerprint)).map((row) => {
+        row.owner = owner;
+        row.readyAt = undefined;
+        row.deliveries += 1;
+        owner.held.add(row);
+        tables.ready.remove(row);
+        if (row.run.status === "pending") {
+          row.run.status = "running";
+          row.run.startedAt = now;
+        }
+        return leasedFiber(row);
+      });
+    });
+  }
+
+  heartbeat(worker: WorkerId, epoch: number, leaseMs: number): Promise<HeartbeatOutcome> {
+    return this.#do((tables, now): HeartbeatOutcome => {
+      const row = tables.currentWorker({ worker, epoch });
+      if (row === undefined) return { status: "lost" };
+      row.leaseUntil = now + leaseMs;
+      const cancelled = [...row.held].flatMap(({ run, key, cancel }) => (cancel === undefined ? [] : [{ run: run.id, fiber: key, reason: cancel }]));
+      return { status: "alive", cancelled };
+    });
+  }
+
+  sweep(): Promise<SweepOutcome> {
+    return this.#do((tables, now) => {
+      const dead = [...tables.workers.values()].filter(({ leaseUntil }) => leaseUntil <= now);
+      let fibers = 0;
+      for (const worker of dead) {
+        fibers += this.#handBack([...worker.held], now);
+        tables.workers.delete(worker.id);
+      }
+      return { workers: dead.map(({ id }) => id), fibers };
+    });
+  }
+
+  release(worker: WorkerId, epoch: number, fibers?: readonly FiberRef[]): Promise<number> {
+    return this.#do((tables, now) => {
+      const row = tables.currentWorker({ worker, epoch });
+      if (row === undefined) return 0;
+      const all = [...row.held];
+      const wanted = fibers === undefined ? all : all.filter((held) => fibers.some(({ run, fiber }) => held.run.id === run && held.key === fiber));
+      for (const held of wanted) held.deliveries = Math.max(0, held.deliveries - 1);
+      return this.#handBack(wanted, now);
+    });
+  }
+
+  #handBack(rows: readonly FiberRow[], now: number): number {
+    for (const row of rows) {
+      this.#tables.giveUp(row);
+      row.readyAt = now;
+      this.#tables.enqueue(row, now);
+    }
+    return rows.length;
+  }
+
+  nextDue({ queues }: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined> {
+    return this.#do((tables, now) => tables.ready.nextDue(queues, now));
+  }
+
+  subscribe(wake: (hint: WakeHint) => void): () => void {
+    return this.#tables.subscribe(wake);
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** A store in memory. Source: Fluxo, in-memory backend. */
+export const memoryStore = (options?: MemoryStoreOptions): Store => new MemoryStore(options);

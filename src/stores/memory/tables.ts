@@ -1,0 +1,166 @@
+import { FlujoError } from "../../domain/errors.ts";
+import { type FiberKey, ROOT_FIBER, type RunId, type WorkerId } from "../../domain/ids.ts";
+import type { MessageRecord, NewEvent, NewFiber, NewMessage, NewRun, RunEnd, SignalOutcome, StoredDefinition, WakeHint } from "../../ports/store.ts";
+import { ReadyQueue } from "./ready.ts";
+import type { FiberRow, RunRow, WorkerRow } from "./rows.ts";
+
+/** The tables and the small moves on them that several operations share. */
+export class Tables {
+  readonly runs: Map<RunId, RunRow> = new Map();
+  readonly workers: Map<WorkerId, WorkerRow> = new Map();
+  readonly ready: ReadyQueue = new ReadyQueue();
+  readonly definitions: Map<string, StoredDefinition> = new Map();
+  readonly blobs: Map<string, { readonly text: string; readonly runs: Set<RunId> }> = new Map();
+  readonly #listeners = new Set<(hint: WakeHint) => void>();
+  readonly #keepHistory: boolean;
+  #nextEpoch = 1;
+  #nextEvent = 1;
+  #nextMessage = 1;
+  #nextRun = 1;
+  #hintReady = false;
+  #hintRuns = new Set<RunId>();
+
+  constructor(keepHistory: boolean) {
+    this.#keepHistory = keepHistory;
+  }
+
+  newEpoch(): number {
+    return this.#nextEpoch++;
+  }
+
+  currentWorker(lease: { readonly worker: WorkerId; readonly epoch: number } | undefined): WorkerRow | undefined {
+    const row = lease && this.workers.get(lease.worker);
+    return row?.epoch === lease?.epoch ? row : undefined;
+  }
+
+  insertRun(run: NewRun, now: number): boolean {
+    const owner = run.root.leased ? this.currentWorker(run.lease) : undefined;
+    const row: RunRow = {
+      id: run.id, flow: run.flow, version: run.version, fingerprint: run.fingerprint, input: run.input,
+      metadata: run.metadata, parent: run.parent, createdAt: run.createdAt, ordinal: this.#nextRun++,
+      status: owner === undefined ? "pending" : "running",
+      output: undefined, failure: undefined, cancelReason: undefined,
+      startedAt: owner === undefined ? undefined : now, endedAt: undefined,
+      fibers: new Map(), events: [], messages: [], messageIds: new Set(),
+    };
+    this.runs.set(run.id, row);
+    this.insertFiber(row, run.root, owner, now);
+    this.addEvent(row, ROOT_FIBER, run.event, owner?.id);
+    this.addBlobs(row, run.blobs);
+    return owner !== undefined;
+  }
+
+  insertFiber(run: RunRow, fiber: NewFiber, owner: WorkerRow | undefined, now: number): void {
+    const row: FiberRow = {
+      run, key: fiber.key, parent: fiber.parent, fork: fiber.fork, ordinal: fiber.ordinal, seq: 0,
+      state: fiber.state, value: fiber.value, context: fiber.context, aside: fiber.aside,
+      queue: fiber.queue, priority: fiber.priority, owner, readyAt: owner === undefined ? fiber.readyAt : undefined,
+      wait: undefined, names: NO_NAMES, ended: undefined, cancel: undefined, deliveries: 0, ticket: 0,
+    };
+    run.fibers.set(fiber.key, row);
+    if (owner === undefined) this.enqueue(row, now);
+    else owner.held.add(row);
+  }
+
+  /** A row without owner takes its place in the queue. */
+  enqueue(row: FiberRow, now: number): void {
+    this.ready.add(row, now);
+    if (row.readyAt !== undefined) this.#hintReady = true;
+  }
+
+  giveUp(row: FiberRow): void {
+    row.owner?.held.delete(row);
+    row.owner = undefined;
+  }
+
+  /** Makes a fiber that nobody holds due now. */
+  wake(row: FiberRow, now: number): void {
+    if (row.owner !== undefined || row.ended !== undefined || (row.readyAt !== undefined && row.readyAt <= now)) return;
+    row.readyAt = now;
+    this.enqueue(row, now);
+  }
+
+  addEvent(run: RunRow, fiber: FiberKey, event: NewEvent, worker: WorkerId | undefined): void {
+    if (!this.#keepHistory) return;
+    run.events.push({ seq: this.#nextEvent++, fiber, at: event.at, facts: event.facts, ...(worker !== undefined && { worker }) });
+  }
+
+  addBlobs(run: RunRow, blobs: readonly { readonly hash: string; readonly text: string }[]): void {
+    for (const { hash, text } of blobs) {
+      const known = this.blobs.get(hash);
+      if (known === undefined) this.blobs.set(hash, { text, runs: new Set([run.id]) });
+      else known.runs.add(run.id);
+    }
+  }
+
+  deliver(message: NewMessage, now: number): SignalOutcome {
+    const run = this.runs.get(message.run);
+    if (run === undefined) return "unknown";
+    if (run.messageIds.has(message.id)) return "duplicate";
+    if (run.endedAt !== undefined) return "ended";
+    run.messageIds.add(message.id);
+    const record: MessageRecord = { ...message, seq: this.#nextMessage++ };
+    run.messages.push(record);
+    for (const row of run.fibers.values()) if (row.wait !== undefined && row.names.includes(message.name)) this.wake(row, now);
+    return "delivered";
+  }
+
+  requestCancel(row: FiberRow, reason: string, now: number): void {
+    if (row.ended !== undefined) return;
+    row.cancel ??= reason;
+    this.wake(row, now);
+    this.#hintRuns.add(row.run.id);
+  }
+
+  cancelRun(id: RunId, reason: string, now: number): "requested" | "ended" | "unknown" {
+    const run = this.runs.get(id);
+    if (run === undefined) return "unknown";
+    if (run.endedAt !== undefined) return "ended";
+    run.cancelReason ??= reason;
+    const root = run.fibers.get(ROOT_FIBER);
+    if (root !== undefined) this.requestCancel(root, reason, now);
+    return "requested";
+  }
+
+  removeFiber(row: FiberRow): void {
+    this.giveUp(row);
+    this.ready.remove(row);
+    row.run.fibers.delete(row.key);
+  }
+
+  endRun(run: RunRow, end: RunEnd): void {
+    for (const row of [...run.fibers.values()]) this.removeFiber(row);
+    run.messages = [];
+    run.status = end.status;
+    run.output = end.output;
+    run.failure = end.failure;
+    run.endedAt = end.at;
+    this.noteRun(run.id);
+  }
+
+  noteRun(id: RunId): void {
+    this.#hintRuns.add(id);
+  }
+
+  subscribe(wake: (hint: WakeHint) => void): () => void {
+    this.#listeners.add(wake);
+    return () => this.#listeners.delete(wake);
+  }
+
+  /** Tells what has gathered since the last call, once per operation and not once per row. */
+  hint(): void {
+    if (!this.#hintReady && this.#hintRuns.size === 0) return;
+    const hint: WakeHint = { ready: this.#hintReady, runs: [...this.#hintRuns] };
+    this.#hintReady = false;
+    if (this.#hintRuns.size > 0) this.#hintRuns = new Set();
+    for (const listener of this.#listeners) listener(hint);
+  }
+
+  run(id: RunId): RunRow {
+    const run = this.runs.get(id);
+    if (run === undefined) throw new FlujoError("RUN_UNKNOWN", `no run has the id "${id}"`);
+    return run;
+  }
+}
+
+const NO_NAMES: readonly string[] = [];
