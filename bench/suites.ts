@@ -1,0 +1,23 @@
+// The suites by name; each is a list of measurements, run one after the other.
+import type { Bench } from "./bench.ts";
+import { measureLatency } from "./core/latency.ts";
+import { measureLongRun } from "./core/long-run.ts";
+import { measureMap } from "./core/map.ts";
+import { measureParked } from "./core/parked.ts";
+import { measureSteps } from "./core/steps.ts";
+import type { Measured } from "./result.ts";
+
+export interface Measurement {
+  readonly id: string;
+  readonly measure: (bench: Bench) => Promise<Measured>;
+}
+
+export const SUITES: Readonly<Record<string, readonly Measurement[]>> = {
+  core: [
+    { id: "steps", measure: measureSteps },
+    { id: "long-run", measure: measureLongRun },
+    { id: "map", measure: measureMap },
+    { id: "parked", measure: measureParked },
+    { id: "latency", measure: measureLatency },
+  ],
+};
