@@ -18,9 +18,10 @@ export interface Totals {
 
 /**
  * Counts a file that failed outside of its tests (a broken import, a leak at its end) as one failure, and an
- * unsuccessful run without any failed test (an unhandled rejection) too; a missing report is a failure.
+ * unsuccessful run without any failed test too; a missing report is a failure. The runner's exit code counts beside the
+ * report, because vitest 4.1 writes `success: true` after an unhandled rejection and only exits with 1.
  */
-export function totals(report: Report | undefined): Totals {
+export function totals(report: Report | undefined, exitCode: number): Totals {
   if (report === undefined) return { passed: 0, failed: 1, skipped: [] };
   const brokenFiles = report.testResults.filter(
     (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
@@ -29,7 +30,7 @@ export function totals(report: Report | undefined): Totals {
   const tests = report.testResults.flatMap((file) => file.assertionResults);
   return {
     passed: report.numPassedTests,
-    failed: counted === 0 && !report.success ? 1 : counted,
+    failed: counted === 0 && (!report.success || exitCode !== 0) ? 1 : counted,
     skipped: tests.filter((test) => test.status !== "passed" && test.status !== "failed").map((test) => test.fullName),
   };
 }

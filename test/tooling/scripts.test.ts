@@ -61,11 +61,17 @@ describe("the totals of a test run", () => {
     ["an unhandled error as a failure", report(false, file("passed", "passed")), 1, 1],
     ["a missing report as a failure", undefined, 0, 1],
   ])("count %s", (_what, input, passed, failed) => {
-    expect(totals(input)).toMatchObject({ passed, failed });
+    expect(totals(input, 0)).toMatchObject({ passed, failed });
+  });
+
+  it("count an exit code that the report does not explain as a failure", () => {
+    const happy = report(true, file("passed", "passed"));
+    expect(totals(happy, 1)).toMatchObject({ passed: 1, failed: 1 });
+    expect(totals(report(false, file("failed", "failed")), 1)).toMatchObject({ passed: 0, failed: 1 });
   });
 
   it("name what was skipped", () => {
-    expect(totals(report(true, file("passed", "passed", "skipped", "todo"))).skipped).toEqual([
+    expect(totals(report(true, file("passed", "passed", "skipped", "todo")), 0).skipped).toEqual([
       "skipped test",
       "todo test",
     ]);
