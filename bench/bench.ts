@@ -54,17 +54,34 @@ function collect(id: string, outcomes: readonly Outcome[]): Rounds {
 
 /** Median and extremes of one reported figure over the rounds; undefined when the contestant failed. */
 export function summaryOf(rounds: Rounds | undefined, key: string): Summary | undefined {
-  if (rounds === undefined || rounds.error !== undefined || rounds.lines.length === 0) return undefined;
-  return summarise(rounds.lines.map((line) => numberIn(line, key)));
+  const series = seriesOf(rounds, key);
+  return series.length === 0 ? undefined : summarise(series);
 }
 
 export function medianOf(rounds: Rounds | undefined, key: string): number | null {
   return summaryOf(rounds, key)?.median ?? null;
 }
 
-/** Quotient of two figures, or null when one of them is missing. */
-export function quotient(numerator: number | null, denominator: number | null): number | null {
-  return numerator === null || denominator === null || denominator === 0 ? null : numerator / denominator;
+/** One reported figure, round by round; empty when the contestant failed. */
+export function seriesOf(rounds: Rounds | undefined, key: string): readonly number[] {
+  if (rounds === undefined || rounds.error !== undefined) return [];
+  return rounds.lines.map((line) => numberIn(line, key));
+}
+
+/**
+ * Median of the quotients within each round, or null when either side is missing. What disturbs a round disturbs both
+ * sides of its quotient, so this is steadier than a quotient of medians.
+ */
+export function pairedRatio(numerators: readonly number[], denominators: readonly number[]): number | null {
+  if (numerators.length === 0 || numerators.length !== denominators.length) return null;
+  return summarise(numerators.map((numerator, round) => numerator / (denominators[round] ?? Number.NaN))).median;
+}
+
+/** Round by round the largest figure of several series; empty when no series is complete. */
+export function bestOfEach(series: readonly (readonly number[])[]): readonly number[] {
+  const rounds = Math.max(0, ...series.map(({ length }) => length));
+  const complete = series.filter(({ length }) => length === rounds);
+  return Array.from({ length: rounds }, (_, round) => Math.max(...complete.map((each) => each[round] ?? 0)));
 }
 
 export function find(all: readonly Rounds[], id: string): Rounds | undefined {

@@ -37,7 +37,7 @@ export interface Judgement {
   readonly error?: string | undefined;
 }
 
-/** Compares a figure with its target. A figure that is missing has failed its target. */
+/** Compares a figure with its target. A figure that is missing, or that an error accompanies, has failed its target. */
 export function judge(judgement: Judgement): Result {
   const { name, metric, unit, value, peers = {}, ratio = null, bound, of, error } = judgement;
   const compared = judgement.ratio === undefined ? value : ratio;
@@ -49,7 +49,7 @@ export function judge(judgement: Judgement): Result {
     peers,
     ratio,
     target: bound === undefined ? null : describe(bound, of),
-    pass: bound === undefined ? null : compared !== null && meets(compared, bound),
+    pass: bound === undefined ? null : error === undefined && compared !== null && meets(compared, bound),
     ...(error === undefined ? {} : { error }),
   };
 }

@@ -15,6 +15,7 @@ import { figure, renderTable } from "./table.ts";
 
 const DATA = join(import.meta.dirname, ".data");
 const MIN_SCALE = 0.001;
+const BUSY_LOAD_PER_CORE = 0.3;
 
 interface Options {
   readonly suite: string;
@@ -125,6 +126,9 @@ function forPeople(report: Report, measured: readonly Measured[]): string {
     `suite ${report.suite}: medians of ${report.rounds} interleaved round(s), ${report.seconds} s${report.scale === 1 ? "" : `, SCALED by ${report.scale}`}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB; ${machine.os}; measured on Node ${machine.node}`,
     `disk: ${machine.fdatasyncPerSecond.toLocaleString("en-US")} fdatasync of 4 KiB a second; load average ${machine.loadBefore} before, ${machine.loadAfter} after`,
+    ...(machine.loadBefore > machine.cores * BUSY_LOAD_PER_CORE
+      ? ["the machine was busy with something else: absolute figures are too low, ratios rougher than usual"]
+      : []),
   ].join("\n");
   const verdicts = renderTable({
     title: "Targets",

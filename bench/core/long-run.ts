@@ -1,5 +1,5 @@
 // One long run: does step 10,000 cost what step 10 costs, and how close does one sequential run come to the bare driver?
-import { type Bench, find, medianOf, quotient, roundRobin, scaled } from "../bench.ts";
+import { type Bench, find, medianOf, pairedRatio, roundRobin, scaled, seriesOf } from "../bench.ts";
 import { type Measured, judge, peerFigure } from "../result.ts";
 import { figure } from "../table.ts";
 
@@ -55,7 +55,7 @@ export async function measureLongRun(bench: Bench): Promise<Measured> {
         unit: "steps/s",
         value: sequential,
         peers: { [RAW]: peerFigure(rawRate, raw?.error) },
-        ratio: quotient(sequential, rawRate),
+        ratio: pairedRatio(seriesOf(find(all, "sqlite"), "stepsPerSecond"), seriesOf(raw, "rowsPerSecond")),
         bound: { atLeast: 0.5 },
         of: "×",
         error: find(all, "sqlite")?.error,

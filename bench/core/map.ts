@@ -1,5 +1,5 @@
 // map over 1,000 and over 100,000 items: is the cost of an item flat, and is memory bounded?
-import { type Bench, find, medianOf, quotient, roundRobin, scaled } from "../bench.ts";
+import { type Bench, find, medianOf, pairedRatio, roundRobin, scaled, seriesOf } from "../bench.ts";
 import { type Measured, judge, peerFigure } from "../result.ts";
 import { figure } from "../table.ts";
 
@@ -29,15 +29,16 @@ export async function measureMap(bench: Bench): Promise<Measured> {
     ),
   );
   const results = STORES.map((store) => {
-    const small = medianOf(find(all, at(store, 1_000)), "microsPerItem");
-    const large = medianOf(find(all, at(store, 100_000)), "microsPerItem");
+    const key = "microsPerItem";
+    const small = medianOf(find(all, at(store, 1_000)), key);
+    const large = medianOf(find(all, at(store, 100_000)), key);
     return judge({
       name: `map of 100,000 items beside 1,000, ${store}`,
       metric: "time per item",
       unit: "µs",
       value: large,
       peers: { "1,000 items": peerFigure(small, find(all, at(store, 1_000))?.error) },
-      ratio: quotient(large, small),
+      ratio: pairedRatio(seriesOf(find(all, at(store, 100_000)), key), seriesOf(find(all, at(store, 1_000)), key)),
       bound: { atMost: 1.2 },
       of: "×",
       error: find(all, at(store, 100_000))?.error,

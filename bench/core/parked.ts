@@ -1,7 +1,7 @@
 // 100,000 runs wait for a signal in a SQLite file. A worker that opens it must claim as fast, and be as small, as on an empty one.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Bench, find, medianOf, quotient, roundRobin, scaled } from "../bench.ts";
+import { type Bench, find, medianOf, pairedRatio, roundRobin, scaled, seriesOf } from "../bench.ts";
 import { runChild } from "../child.ts";
 import { type Measured, judge, peerFigure } from "../result.ts";
 import { figure } from "../table.ts";
@@ -63,7 +63,7 @@ function report(all: Awaited<ReturnType<typeof roundRobin>>, count: number): Mea
         unit: "µs",
         value,
         peers: { "nothing parked": peerFigure(before, empty?.error) },
-        ratio: quotient(value, before),
+        ratio: pairedRatio(seriesOf(full, "claimP50Micros"), seriesOf(empty, "claimP50Micros")),
         ...BOUND,
         error: full?.error,
       }),
@@ -73,7 +73,7 @@ function report(all: Awaited<ReturnType<typeof roundRobin>>, count: number): Mea
         unit: "MB",
         value: rss,
         peers: { "nothing parked": peerFigure(rssBefore, empty?.error) },
-        ratio: quotient(rss, rssBefore),
+        ratio: pairedRatio(seriesOf(full, "rssMb"), seriesOf(empty, "rssMb")),
         error: full?.error,
       }),
     ],

@@ -3,15 +3,17 @@ import {
   type Bench,
   type Contestant,
   type Rounds,
+  bestOfEach,
   find,
   medianOf,
-  quotient,
+  pairedRatio,
   roundRobin,
   scaled,
+  seriesOf,
   summaryOf,
 } from "../bench.ts";
 import { type Measured, type PeerFigure, type Result, judge, peerFigure } from "../result.ts";
-import { spreadPercent } from "../stats.ts";
+import { spreadPercent, summarise } from "../stats.ts";
 import { type Table, figure } from "../table.ts";
 
 const IN_FLIGHT = [1, 16, 100] as const;
@@ -127,10 +129,13 @@ function at(id: string, inFlight: InFlight): string {
   return `${id} @ ${inFlight}`;
 }
 
-/** The best of the three loads, which is what is compared: no peer is held to a load it is bad at. */
-function best(all: readonly Rounds[], id: string): number | null {
-  const figures = IN_FLIGHT.map((inFlight) => medianOf(find(all, at(id, inFlight)), "stepsPerSecond"));
-  return figures.reduce((a, b) => (a === null || (b !== null && b > a) ? b : a), null);
+/** Round by round the best of the three loads, which is what is compared: no peer is held to a load it is bad at. */
+function best(all: readonly Rounds[], id: string): readonly number[] {
+  return bestOfEach(IN_FLIGHT.map((inFlight) => seriesOf(find(all, at(id, inFlight)), "stepsPerSecond")));
+}
+
+function median(series: readonly number[]): number | null {
+  return series.length === 0 ? null : summarise(series).median;
 }
 
 function errorOf(all: readonly Rounds[], id: string): string | undefined {
@@ -138,11 +143,11 @@ function errorOf(all: readonly Rounds[], id: string): string | undefined {
 }
 
 function peers(all: readonly Rounds[], ids: readonly string[]): Record<string, PeerFigure> {
-  return Object.fromEntries(ids.map((id) => [id, peerFigure(best(all, id), errorOf(all, id))]));
+  return Object.fromEntries(ids.map((id) => [id, peerFigure(median(best(all, id)), errorOf(all, id))]));
 }
 
 function memoryResults(all: readonly Rounds[]): Result[] {
-  const value = best(all, FLUJO_MEMORY);
+  const value = median(best(all, FLUJO_MEMORY));
   const shared = { unit: "steps/s", value, error: errorOf(all, FLUJO_MEMORY) };
   const against = (id: string, atLeast: number) =>
     judge({
@@ -150,7 +155,7 @@ function memoryResults(all: readonly Rounds[]): Result[] {
       name: `memory steps/s beside ${id}`,
       metric: "best of 1, 16, 100 in flight, both",
       peers: peers(all, [id]),
-      ratio: quotient(value, best(all, id)),
+      ratio: pairedRatio(best(all, FLUJO_MEMORY), best(all, id)),
       bound: { atLeast },
       of: "×",
     });
@@ -165,12 +170,8 @@ function sqliteResults(all: readonly Rounds[]): Result[] {
   const rounds = find(all, at(FLUJO_SQLITE, 100));
   const value = medianOf(rounds, "stepsPerSecond");
   const shared = { unit: "steps/s", value, error: rounds?.error };
-  const figures = peers(
-    all,
-    SUBJECTS.filter((s) => s.kind === "durable" && s.id !== FLUJO_SQLITE).map((s) => s.id),
-  );
-  const known = Object.values(figures).filter((peer) => typeof peer === "number");
-  const bestPeer = known.length === 0 ? null : Math.max(...known);
+  const durable = SUBJECTS.filter(({ kind, id }) => kind === "durable" && id !== FLUJO_SQLITE).map(({ id }) => id);
+  const bestPeer = bestOfEach(durable.map((id) => best(all, id)));
   const metric = "100 in flight, synchronous=FULL";
   return [
     judge({ ...shared, name: "SQLite steps/s", metric, bound: { atLeast: 20_000 } }),
@@ -178,8 +179,8 @@ function sqliteResults(all: readonly Rounds[]): Result[] {
       ...shared,
       name: "SQLite steps/s beside the best durable peer",
       metric: `${metric}; peers: their best of 1, 16, 100, also FULL`,
-      peers: figures,
-      ratio: quotient(value, bestPeer),
+      peers: peers(all, durable),
+      ratio: pairedRatio(seriesOf(rounds, "stepsPerSecond"), bestPeer),
       bound: { atLeast: 10 },
       of: "×",
     }),
@@ -196,17 +197,17 @@ function stepsRow(all: readonly Rounds[], subject: Subject, inFlight: InFlight):
   const rounds = find(all, at(subject.id, inFlight));
   const steps = summaryOf(rounds, "stepsPerSecond");
   if (steps === undefined) return [subject.id, `${inFlight}`, ...Array.from({ length: 7 }, () => "–")];
-  const median = (key: string) => medianOf(rounds, key) ?? Number.NaN;
+  const middle = (key: string) => medianOf(rounds, key) ?? Number.NaN;
   return [
     subject.id,
     `${inFlight}`,
-    median("runs").toLocaleString("en-US"),
+    middle("runs").toLocaleString("en-US"),
     figure(steps.median),
     spreadPercent(steps).toFixed(0),
-    figure(median("p50Ms")),
-    figure(median("p99Ms")),
-    median("cpuPercent").toFixed(0),
-    median("rssMb").toFixed(0),
+    figure(middle("p50Ms")),
+    figure(middle("p99Ms")),
+    middle("cpuPercent").toFixed(0),
+    middle("rssMb").toFixed(0),
   ];
 }
 
