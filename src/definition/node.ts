@@ -78,8 +78,12 @@ export interface LoopNode extends NodeBase {
 export interface ForkNode extends NodeBase {
   readonly kind: "fork";
   readonly children:
-    | { readonly kind: "branches"; readonly branches: Readonly<Record<string, Node>>; readonly choose?: Pure<readonly string[]> }
-    | { readonly kind: "map"; readonly body: Node; readonly items: Pure<Iterable<unknown>> };
+    | {
+        readonly kind: "branches";
+        readonly branches: Readonly<Record<string, Node>>;
+        readonly choose?: Pure<readonly string[]>;
+      }
+    | { readonly kind: "map"; readonly body: Node; readonly items?: Pure<Iterable<unknown>> }; // absent: the flowing value itself
   /** How many child fibers are open at once. */
   readonly concurrency: number;
   readonly join: JoinPolicy;
@@ -93,7 +97,11 @@ export type JoinPolicy =
   | { readonly kind: "any" } // the first success wins and cancels the others
   | { readonly kind: "atLeast"; readonly count: number } // that many successes; the rest is cancelled
   | { readonly kind: "critical"; readonly names: readonly string[] } // these must succeed; the others may fail
-  | { readonly kind: "custom"; readonly name: string; readonly decide: (progress: JoinProgress) => "wait" | "join" | "fail" };
+  | {
+      readonly kind: "custom";
+      readonly name: string;
+      readonly decide: (progress: JoinProgress) => "wait" | "join" | "fail";
+    };
 
 export interface JoinProgress {
   readonly total: number;
@@ -105,12 +113,20 @@ export interface JoinProgress {
 
 /** How the contexts of children come together, as deltas against the context before the fork, in declared order. */
 export type MergeStrategy =
-  | { readonly kind: "context-update"; readonly fields?: readonly string[]; readonly reducers?: Readonly<Record<string, Reducer>> }
+  | {
+      readonly kind: "context-update";
+      readonly fields?: readonly string[];
+      readonly reducers?: Readonly<Record<string, Reducer>>;
+    }
   | { readonly kind: "no-merge" }
   | { readonly kind: "overwrite" }
   | { readonly kind: "keep-first" }
   | { readonly kind: "error-on-conflict" }
-  | { readonly kind: "custom"; readonly name: string; readonly merge: (before: unknown, children: readonly unknown[]) => unknown };
+  | {
+      readonly kind: "custom";
+      readonly name: string;
+      readonly merge: (before: unknown, children: readonly unknown[]) => unknown;
+    };
 
 export type Reducer = "sum" | "append" | "union" | "max" | "min" | "keepFirst";
 
@@ -118,7 +134,12 @@ export type Reducer = "sum" | "append" | "union" | "max" | "min" | "keepFirst";
 export interface WaitNode extends NodeBase {
   readonly kind: "wait";
   readonly wait:
-    | { readonly kind: "signal"; readonly names: readonly string[]; readonly schemas: Readonly<Record<string, Schema>>; readonly named: boolean }
+    | {
+        readonly kind: "signal";
+        readonly names: readonly string[];
+        readonly schemas: Readonly<Record<string, Schema>>;
+        readonly named: boolean;
+      }
     | { readonly kind: "human"; readonly question: Pure<unknown>; readonly answer?: Schema }
     | { readonly kind: "sleep"; readonly forMs: Pure<number> }
     | { readonly kind: "sleepUntil"; readonly at: Pure<Date | number> };

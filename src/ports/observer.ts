@@ -6,13 +6,69 @@ import type { RunStatus } from "../domain/run.ts";
  * changes nothing (I12). Source: Fluxo, Observer.
  */
 export type Observation =
-  | { readonly kind: "run.started"; readonly at: number; readonly run: string; readonly flow: string; readonly version: string }
-  | { readonly kind: "run.ended"; readonly at: number; readonly run: string; readonly flow: string; readonly status: RunStatus; readonly durationMs: number; readonly failure?: Failure }
-  | { readonly kind: "step.started"; readonly at: number; readonly run: string; readonly flow: string; readonly path: string; readonly visit: string; readonly attempt: number }
-  | { readonly kind: "step.completed"; readonly at: number; readonly run: string; readonly flow: string; readonly path: string; readonly visit: string; readonly attempt: number; readonly durationMs: number }
-  | { readonly kind: "step.failed"; readonly at: number; readonly run: string; readonly flow: string; readonly path: string; readonly visit: string; readonly attempt: number; readonly durationMs: number; readonly failure: Failure; readonly retryAt?: number }
-  | { readonly kind: "fiber.parked"; readonly at: number; readonly run: string; readonly flow: string; readonly path: string; readonly visit: string; readonly wait: "human" | "signal" | "timer" | "join" | "call" }
-  | { readonly kind: "lease.lost"; readonly at: number; readonly run: string; readonly flow: string; readonly worker: string }
+  | {
+      readonly kind: "run.started";
+      readonly at: number;
+      readonly run: string;
+      readonly flow: string;
+      readonly version: string;
+    }
+  | {
+      readonly kind: "run.ended";
+      readonly at: number;
+      readonly run: string;
+      readonly flow: string;
+      readonly status: RunStatus;
+      readonly durationMs: number;
+      readonly failure?: Failure;
+    }
+  | {
+      readonly kind: "step.started";
+      readonly at: number;
+      readonly run: string;
+      readonly flow: string;
+      readonly path: string;
+      readonly visit: string;
+      readonly attempt: number;
+    }
+  | {
+      readonly kind: "step.completed";
+      readonly at: number;
+      readonly run: string;
+      readonly flow: string;
+      readonly path: string;
+      readonly visit: string;
+      readonly attempt: number;
+      readonly durationMs: number;
+    }
+  | {
+      readonly kind: "step.failed";
+      readonly at: number;
+      readonly run: string;
+      readonly flow: string;
+      readonly path: string;
+      readonly visit: string;
+      readonly attempt: number;
+      readonly durationMs: number;
+      readonly failure: Failure;
+      readonly retryAt?: number;
+    }
+  | {
+      readonly kind: "fiber.parked";
+      readonly at: number;
+      readonly run: string;
+      readonly flow: string;
+      readonly path: string;
+      readonly visit: string;
+      readonly wait: "human" | "signal" | "timer" | "join" | "call";
+    }
+  | {
+      readonly kind: "lease.lost";
+      readonly at: number;
+      readonly run: string;
+      readonly flow: string;
+      readonly worker: string;
+    }
   | { readonly kind: "worker.started" | "worker.stopped"; readonly at: number; readonly worker: string }
   | { readonly kind: "worker.swept"; readonly at: number; readonly worker: string; readonly fibers: number }
   | { readonly kind: "store.failed"; readonly at: number; readonly operation: string; readonly failure: Failure };

@@ -1,4 +1,5 @@
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../domain/ids.ts";
+import type { Metadata, ParentRef } from "../domain/run.ts";
 import type { FiberRecord, MessageRecord } from "./store.ts";
 
 /** The queue of ready fibers: the same rows as the runs, seen by when they are due and who holds them. */
@@ -14,8 +15,11 @@ export interface TaskQueue {
   heartbeat(worker: WorkerId, epoch: number, leaseMs: number): Promise<HeartbeatOutcome>;
   /** Fibers of workers whose lease ran out become ready. Idempotent; anyone may call it at any time. */
   sweep(): Promise<SweepOutcome>;
-  /** Gives leases back at once: on drain, or for fibers this worker will not run. Fenced; deliveries are not counted. */
-  release(worker: WorkerId, epoch: number, fibers?: readonly FiberRef[]): Promise<number>;
+  /**
+   * Gives leases back at once: all (drain), `only` these, or all `except` those the worker knows it holds (after an answer was
+   * lost). Fenced by worker and epoch; the delivery counted by the claim is taken back. Answers how many fibers became ready.
+   */
+  release(worker: WorkerId, epoch: number, which?: Which): Promise<number>;
   /** The earliest time at which a fiber that this worker could claim becomes due, to sleep until then. */
   nextDue(request: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined>;
 }
@@ -24,6 +28,8 @@ export interface FiberRef {
   readonly run: RunId;
   readonly fiber: FiberKey;
 }
+
+export type Which = { readonly only: readonly FiberRef[] } | { readonly except: readonly FiberRef[] };
 
 export interface ClaimRequest {
   readonly worker: WorkerId;
@@ -36,6 +42,9 @@ export interface ClaimRequest {
 /** Everything needed to go on with a fiber: no further read. */
 export interface LeasedFiber extends FiberRecord {
   readonly fingerprint: Fingerprint;
+  /** Of the run. */
+  readonly metadata: Metadata;
+  readonly parentRun?: ParentRef;
   /** Messages in the run's mailbox whose names the fiber waits for, in arrival order. */
   readonly messages: readonly MessageRecord[];
 }

@@ -56,7 +56,11 @@ export interface RunStore {
   /** Puts a terminal run back to work under its own id: new fibers, one event. Refused unless the run has ended. */
   revive(revival: Revival): Promise<"revived" | "not-ended" | "unknown">;
   /** Deletes terminal runs that ended before `endedBefore`, with their history; unreferenced blobs go too. Never touches others. */
-  prune(options: { readonly endedBefore: number; readonly limit?: number; readonly statuses?: readonly EndStatus[] }): Promise<number>;
+  prune(options: {
+    readonly endedBefore: number;
+    readonly limit?: number;
+    readonly statuses?: readonly EndStatus[];
+  }): Promise<number>;
   /** Definitions as described JSON, content-addressed by fingerprint. A name and version with another fingerprint may coexist. */
   putDefinitions(definitions: readonly StoredDefinition[]): Promise<void>;
   definition(fingerprint: Fingerprint): Promise<StoredDefinition | undefined>;

@@ -26,7 +26,12 @@ export class Commit {
 
   /** I2: a worker that lost its lease changes nothing. */
   protected fenceHolds(row: FiberRow, { lease, expectedSeq }: Transition): boolean {
-    return row.owner !== undefined && row.owner.id === lease.worker && row.owner.epoch === lease.epoch && row.seq === expectedSeq;
+    return (
+      row.owner !== undefined &&
+      row.owner.id === lease.worker &&
+      row.owner.epoch === lease.epoch &&
+      row.seq === expectedSeq
+    );
   }
 
   /** I5: parking looks into the mailbox in the same step. */
@@ -94,8 +99,10 @@ export class Commit {
   #touchChildren(run: RunRow, parent: FiberRow, { cancelFork, dropFork }: Transition, now: number): void {
     for (const child of [...run.fibers.values()]) {
       if (child.parent !== parent.key) continue;
-      if (cancelFork !== undefined && child.fork === cancelFork.fork) this.tables.requestCancel(child, cancelFork.reason, now);
-      if (dropFork !== undefined && child.fork === dropFork && child.ended !== undefined) this.tables.removeFiber(child);
+      if (cancelFork !== undefined && child.fork === cancelFork.fork)
+        this.tables.requestCancel(child, cancelFork.reason, now);
+      if (dropFork !== undefined && child.fork === dropFork && child.ended !== undefined)
+        this.tables.removeFiber(child);
     }
   }
 

@@ -21,10 +21,13 @@ export function listRuns(runs: Iterable<RunRow>, query: ListQuery, now: number):
   const { limit, order, after } = checkQuery(query);
   const sign = order === "newest" ? 1 : -1;
   const found = [...runs].filter((run) => matches(run, query, now)).sort((a, b) => sign * newestFirst(a, b));
-  const rest = after === undefined ? found : found.filter((run) => {
-    const beyond = run.createdAt - after.createdAt || (run.id < after.id ? -1 : run.id > after.id ? 1 : 0);
-    return sign === 1 ? beyond < 0 : beyond > 0;
-  });
+  const rest =
+    after === undefined
+      ? found
+      : found.filter((run) => {
+          const beyond = run.createdAt - after.createdAt || (run.id < after.id ? -1 : run.id > after.id ? 1 : 0);
+          return sign === 1 ? beyond < 0 : beyond > 0;
+        });
   const items = rest.slice(0, limit);
   const last = items.at(-1);
   return {

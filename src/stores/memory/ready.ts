@@ -75,7 +75,13 @@ export class ReadyQueue {
   add(row: FiberRow, now: number): void {
     row.ticket += 1;
     if (row.readyAt === undefined) return;
-    const entry: Entry = { row, ticket: row.ticket, readyAt: row.readyAt, priority: row.priority, order: this.#order++ };
+    const entry: Entry = {
+      row,
+      ticket: row.ticket,
+      readyAt: row.readyAt,
+      priority: row.priority,
+      order: this.#order++,
+    };
     if (row.readyAt <= now) this.#dueHeap(row.queue).push(entry);
     else this.#laterHeap(row.queue).push(entry);
   }

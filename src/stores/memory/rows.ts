@@ -94,7 +94,8 @@ export function fiberRecord(row: FiberRow): FiberRecord {
 
 export function leasedFiber(row: FiberRow): LeasedFiber {
   const messages = row.names.length === 0 ? [] : row.run.messages.filter(({ name }) => row.names.includes(name));
-  return { ...fiberRecord(row), fingerprint: row.run.fingerprint, messages };
+  const { fingerprint, metadata, parent } = row.run;
+  return { ...fiberRecord(row), fingerprint, metadata, ...(parent && { parentRun: parent }), messages };
 }
 
 /** `paused` and `waiting` are read from the fibers, never stored. */

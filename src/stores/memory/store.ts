@@ -3,10 +3,24 @@ import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import { type EndStatus, END_STATUSES, type RunRecord } from "../../domain/run.ts";
 import { type Capabilities, MEMORY } from "../../ports/capabilities.ts";
-import type { ClaimRequest, FiberRef, HeartbeatOutcome, LeasedFiber, SweepOutcome } from "../../ports/queue.ts";
+import type { ClaimRequest, FiberRef, HeartbeatOutcome, LeasedFiber, SweepOutcome, Which } from "../../ports/queue.ts";
 import type {
-  ChildResult, CommitOutcome, CreateOutcome, EventRecord, FiberRecord, ListQuery, MessageRecord, NewMessage, NewRun, Page,
-  Revival, SignalOutcome, Store, StoredDefinition, Transition, WakeHint,
+  ChildResult,
+  CommitOutcome,
+  CreateOutcome,
+  EventRecord,
+  FiberRecord,
+  ListQuery,
+  MessageRecord,
+  NewMessage,
+  NewRun,
+  Page,
+  Revival,
+  SignalOutcome,
+  Store,
+  StoredDefinition,
+  Transition,
+  WakeHint,
 } from "../../ports/store.ts";
 import { Commit } from "./commit.ts";
 import { listRuns } from "./list.ts";
@@ -85,19 +99,27 @@ export class MemoryStore implements Store {
     return this.#do((tables, now) => listRuns(tables.runs.values(), query, now));
   }
 
-  history(run: RunId, { after = 0, limit = Number.POSITIVE_INFINITY }: { readonly after?: number; readonly limit?: number } = {}): Promise<readonly EventRecord[]> {
+  history(
+    run: RunId,
+    { after = 0, limit = Number.POSITIVE_INFINITY }: { readonly after?: number; readonly limit?: number } = {},
+  ): Promise<readonly EventRecord[]> {
     return this.#do((tables) => (tables.runs.get(run)?.events ?? []).filter(({ seq }) => seq > after).slice(0, limit));
   }
 
   fibers(run: RunId): Promise<readonly FiberRecord[]> {
-    return this.#do((tables) => [...(tables.runs.get(run)?.fibers.values() ?? [])].map(fiberRecord).sort((a, b) => (a.key < b.key ? -1 : 1)));
+    return this.#do((tables) =>
+      [...(tables.runs.get(run)?.fibers.values() ?? [])].map(fiberRecord).sort((a, b) => (a.key < b.key ? -1 : 1)),
+    );
   }
 
   children(run: RunId, parent: FiberKey, fork: number): Promise<readonly ChildResult[]> {
     return this.#do((tables) => {
       const results: ChildResult[] = [];
-      for (const { parent: above, fork: of, ordinal = 0, ended, state, value, context, aside } of tables.runs.get(run)?.fibers.values() ?? []) {
-        if (above === parent && of === fork && ended !== undefined) results.push({ ordinal, outcome: ended, state, value, context, aside });
+      for (const { parent: above, fork: of, ordinal = 0, ended, state, value, context, aside } of tables.runs
+        .get(run)
+        ?.fibers.values() ?? []) {
+        if (above === parent && of === fork && ended !== undefined)
+          results.push({ ordinal, outcome: ended, state, value, context, aside });
       }
       return results.sort((a, b) => a.ordinal - b.ordinal);
     });
@@ -126,12 +148,25 @@ export class MemoryStore implements Store {
     });
   }
 
-  prune({ endedBefore, limit = Number.POSITIVE_INFINITY, statuses = END_STATUSES }: { readonly endedBefore: number; readonly limit?: number; readonly statuses?: readonly EndStatus[] }): Promise<number> {
+  prune({
+    endedBefore,
+    limit = Number.POSITIVE_INFINITY,
+    statuses = END_STATUSES,
+  }: {
+    readonly endedBefore: number;
+    readonly limit?: number;
+    readonly statuses?: readonly EndStatus[];
+  }): Promise<number> {
     return this.#do((tables) => {
       let pruned = 0;
       for (const run of tables.runs.values()) {
         if (pruned >= limit) break;
-        if (run.endedAt === undefined || run.endedAt >= endedBefore || !(statuses as readonly string[]).includes(run.status)) continue;
+        if (
+          run.endedAt === undefined ||
+          run.endedAt >= endedBefore ||
+          !(statuses as readonly string[]).includes(run.status)
+        )
+          continue;
         tables.runs.delete(run.id);
         pruned += 1;
       }
@@ -145,7 +180,8 @@ export class MemoryStore implements Store {
 
   putDefinitions(definitions: readonly StoredDefinition[]): Promise<void> {
     return this.#do((tables) => {
-      for (const one of definitions) if (!tables.definitions.has(one.fingerprint)) tables.definitions.set(one.fingerprint, one);
+      for (const one of definitions)
+        if (!tables.definitions.has(one.fingerprint)) tables.definitions.set(one.fingerprint, one);
     });
   }
 
@@ -172,18 +208,20 @@ export class MemoryStore implements Store {
       const owner = tables.currentWorker({ worker, epoch });
       if (owner === undefined || limit <= 0) return [];
       const known = new Set(fingerprints);
-      return tables.ready.take(queues, now, limit, (row) => known.has(row.run.fingerprint)).map((row) => {
-        row.owner = owner;
-        row.readyAt = undefined;
-        row.deliveries += 1;
-        owner.held.add(row);
-        tables.ready.remove(row);
-        if (row.run.status === "pending") {
-          row.run.status = "running";
-          row.run.startedAt = now;
-        }
-        return leasedFiber(row);
-      });
+      return tables.ready
+        .take(queues, now, limit, (row) => known.has(row.run.fingerprint))
+        .map((row) => {
+          row.owner = owner;
+          row.readyAt = undefined;
+          row.deliveries += 1;
+          owner.held.add(row);
+          tables.ready.remove(row);
+          if (row.run.status === "pending") {
+            row.run.status = "running";
+            row.run.startedAt = now;
+          }
+          return leasedFiber(row);
+        });
     });
   }
 
@@ -192,7 +230,9 @@ export class MemoryStore implements Store {
       const row = tables.currentWorker({ worker, epoch });
       if (row === undefined) return { status: "lost" };
       row.leaseUntil = now + leaseMs;
-      const cancelled = [...row.held].flatMap(({ run, key, cancel }) => (cancel === undefined ? [] : [{ run: run.id, fiber: key, reason: cancel }]));
+      const cancelled = [...row.held].flatMap(({ run, key, cancel }) =>
+        cancel === undefined ? [] : [{ run: run.id, fiber: key, reason: cancel }],
+      );
       return { status: "alive", cancelled };
     });
   }
@@ -209,12 +249,15 @@ export class MemoryStore implements Store {
     });
   }
 
-  release(worker: WorkerId, epoch: number, fibers?: readonly FiberRef[]): Promise<number> {
+  release(worker: WorkerId, epoch: number, which?: Which): Promise<number> {
     return this.#do((tables, now) => {
       const row = tables.currentWorker({ worker, epoch });
       if (row === undefined) return 0;
-      const all = [...row.held];
-      const wanted = fibers === undefined ? all : all.filter((held) => fibers.some(({ run, fiber }) => held.run.id === run && held.key === fiber));
+      const wanted = [...row.held].filter((held) => {
+        const isHeld = ({ run, fiber }: FiberRef): boolean => held.run.id === run && held.key === fiber;
+        if (which === undefined) return true;
+        return "only" in which ? which.only.some(isHeld) : !which.except.some(isHeld);
+      });
       for (const held of wanted) held.deliveries = Math.max(0, held.deliveries - 1);
       return this.#handBack(wanted, now);
     });

@@ -1,6 +1,16 @@
 import { FlujoError } from "../../domain/errors.ts";
 import { type FiberKey, ROOT_FIBER, type RunId, type WorkerId } from "../../domain/ids.ts";
-import type { MessageRecord, NewEvent, NewFiber, NewMessage, NewRun, RunEnd, SignalOutcome, StoredDefinition, WakeHint } from "../../ports/store.ts";
+import type {
+  MessageRecord,
+  NewEvent,
+  NewFiber,
+  NewMessage,
+  NewRun,
+  RunEnd,
+  SignalOutcome,
+  StoredDefinition,
+  WakeHint,
+} from "../../ports/store.ts";
 import { ReadyQueue } from "./ready.ts";
 import type { FiberRow, RunRow, WorkerRow } from "./rows.ts";
 
@@ -36,12 +46,25 @@ export class Tables {
   insertRun(run: NewRun, now: number): boolean {
     const owner = run.root.leased ? this.currentWorker(run.lease) : undefined;
     const row: RunRow = {
-      id: run.id, flow: run.flow, version: run.version, fingerprint: run.fingerprint, input: run.input,
-      metadata: run.metadata, parent: run.parent, createdAt: run.createdAt, ordinal: this.#nextRun++,
+      id: run.id,
+      flow: run.flow,
+      version: run.version,
+      fingerprint: run.fingerprint,
+      input: run.input,
+      metadata: run.metadata,
+      parent: run.parent,
+      createdAt: run.createdAt,
+      ordinal: this.#nextRun++,
       status: owner === undefined ? "pending" : "running",
-      output: undefined, failure: undefined, cancelReason: undefined,
-      startedAt: owner === undefined ? undefined : now, endedAt: undefined,
-      fibers: new Map(), events: [], messages: [], messageIds: new Set(),
+      output: undefined,
+      failure: undefined,
+      cancelReason: undefined,
+      startedAt: owner === undefined ? undefined : now,
+      endedAt: undefined,
+      fibers: new Map(),
+      events: [],
+      messages: [],
+      messageIds: new Set(),
     };
     this.runs.set(run.id, row);
     this.insertFiber(row, run.root, owner, now);
@@ -52,10 +75,26 @@ export class Tables {
 
   insertFiber(run: RunRow, fiber: NewFiber, owner: WorkerRow | undefined, now: number): void {
     const row: FiberRow = {
-      run, key: fiber.key, parent: fiber.parent, fork: fiber.fork, ordinal: fiber.ordinal, seq: 0,
-      state: fiber.state, value: fiber.value, context: fiber.context, aside: fiber.aside,
-      queue: fiber.queue, priority: fiber.priority, owner, readyAt: owner === undefined ? fiber.readyAt : undefined,
-      wait: undefined, names: NO_NAMES, ended: undefined, cancel: undefined, deliveries: 0, ticket: 0,
+      run,
+      key: fiber.key,
+      parent: fiber.parent,
+      fork: fiber.fork,
+      ordinal: fiber.ordinal,
+      seq: 0,
+      state: fiber.state,
+      value: fiber.value,
+      context: fiber.context,
+      aside: fiber.aside,
+      queue: fiber.queue,
+      priority: fiber.priority,
+      owner,
+      readyAt: owner === undefined ? fiber.readyAt : undefined,
+      wait: undefined,
+      names: NO_NAMES,
+      ended: undefined,
+      cancel: undefined,
+      deliveries: 0,
+      ticket: 0,
     };
     run.fibers.set(fiber.key, row);
     if (owner === undefined) this.enqueue(row, now);
@@ -82,7 +121,13 @@ export class Tables {
 
   addEvent(run: RunRow, fiber: FiberKey, event: NewEvent, worker: WorkerId | undefined): void {
     if (!this.#keepHistory) return;
-    run.events.push({ seq: this.#nextEvent++, fiber, at: event.at, facts: event.facts, ...(worker !== undefined && { worker }) });
+    run.events.push({
+      seq: this.#nextEvent++,
+      fiber,
+      at: event.at,
+      facts: event.facts,
+      ...(worker !== undefined && { worker }),
+    });
   }
 
   addBlobs(run: RunRow, blobs: readonly { readonly hash: string; readonly text: string }[]): void {
@@ -101,7 +146,8 @@ export class Tables {
     run.messageIds.add(message.id);
     const record: MessageRecord = { ...message, seq: this.#nextMessage++ };
     run.messages.push(record);
-    for (const row of run.fibers.values()) if (row.wait !== undefined && row.names.includes(message.name)) this.wake(row, now);
+    for (const row of run.fibers.values())
+      if (row.wait !== undefined && row.names.includes(message.name)) this.wake(row, now);
     return "delivered";
   }
 

@@ -1,0 +1,75 @@
+import { type Failure, failure, failureFrom } from "../domain/failure.ts";
+import { runId, type RunId } from "../domain/ids.ts";
+import { ok, problem, type Result } from "../domain/result.ts";
+import { sha256 } from "../domain/sha256.ts";
+import { encode, type Wire } from "../domain/wire.ts";
+import type { CallNode } from "../definition/node.ts";
+import { ask } from "./ask.ts";
+import type { ChildEnd, PlanContext, Planning } from "./planning.ts";
+
+interface At {
+  readonly path: string;
+  readonly visit: string;
+}
+
+/** The id of a child run: the same however often its start is planned, so a crash starts nothing twice. */
+export const childRunId = ({ run, fiber }: Pick<PlanContext, "run" | "fiber">, call: number, ordinal: number): RunId =>
+  runId(`c-${sha256(`${run}/${fiber}/${call}/${ordinal}`).slice(0, 32)}`);
+
+/** Starts child runs in the same transition that parks the caller. */
+export function startCall(planning: Planning, node: CallNode, at: At): void {
+  const inputs = inputsOf(planning, node);
+  if (!inputs.ok) return planning.fail(at, inputs.problem);
+  const call = planning.draft.counters.calls;
+  const ids = inputs.value.map((_, ordinal) => childRunId(planning.at, call, ordinal));
+  planning.effects.start.push({ ids, call, path: at.path, inputs: inputs.value, reply: node.wait !== "none" });
+  planning.record({ type: "call.started", ...at, call, runs: ids, inputs: inputs.value, wait: node.wait });
+  if (node.wait === "none")
+    planning.record({ type: "call.completed", ...at, output: node.single ? (ids[0] ?? null) : ids });
+  else if (ids.length === 0)
+    planning.record({ type: "call.completed", ...at, output: node.wait === "any" ? null : [] });
+}
+
+function inputsOf({ draft }: Planning, node: CallNode): Result<readonly Wire[], Failure> {
+  const answer = ask(draft, node.inputs, "input");
+  if (!answer.ok) return answer;
+  try {
+    return ok(node.single ? [encode(answer.value)] : [...(answer.value as Iterable<unknown>)].map(encode));
+  } catch (thrown) {
+    return problem(failureFrom(thrown, "ITEMS_INVALID"));
+  }
+}
+
+/** `all` needs every child and fails with the first that does; `any` takes the first success. */
+export function judgeCall(planning: Planning, end: ChildEnd): void {
+  const { doing } = planning.draft;
+  if (doing.kind !== "call") return;
+  const { path, visit, call, total, ended, wait } = doing;
+  const good = end.outcome === "completed";
+  if (wait === "any" ? !good && ended === total : !good) {
+    cancelCalls(planning, "a sibling run failed");
+    const why = end.failure ?? failure("RUN_CANCELLED", "the child run was cancelled");
+    return planning.fail(
+      doing,
+      failure(
+        "CHILD_FAILED",
+        `child run ${childRunId(planning.at, call, end.ordinal)} ended ${end.outcome}: ${why.message}`,
+        { cause: why },
+      ),
+    );
+  }
+  if (wait === "any" ? good : ended === total) {
+    const ordinals = wait === "any" ? [end.ordinal] : Array.from({ length: total }, (_, ordinal) => ordinal);
+    if (wait === "any") cancelCalls(planning, "another child run was first");
+    planning.draft.doing = { kind: "collect", path, visit, call, ordinals };
+  }
+}
+
+/** Asks all child runs of the open call to stop; those that have ended do not mind. */
+export function cancelCalls(planning: Planning, reason: string): void {
+  const { doing } = planning.draft;
+  if (doing.kind !== "call") return;
+  for (let ordinal = 0; ordinal < doing.total; ordinal++) {
+    planning.effects.cancelRuns.push({ run: childRunId(planning.at, doing.call, ordinal), reason });
+  }
+}

@@ -1,0 +1,175 @@
+import { sameWire } from "../domain/canonical.ts";
+import { FlujoError } from "../domain/errors.ts";
+import { decode, encode, type Wire } from "../domain/wire.ts";
+import type { MergeStrategy, Reducer } from "../definition/node.ts";
+
+/**
+ * How the contexts of a fork's children come together. Each child changed its own copy; what counts are the differences
+ * against the context before the fork, leaf by leaf, in declared order. Source: Flujo, ContextManager.isolate and merge.
+ */
+export interface ChildContext {
+  readonly name: string;
+  readonly context: Wire;
+}
+
+/** Throws CONTEXT_CONFLICT naming the key and the branches, or what a custom merge throws. */
+export function mergeContexts(before: Wire, children: readonly ChildContext[], strategy: MergeStrategy): Wire {
+  switch (strategy.kind) {
+    case "no-merge":
+      return before;
+    case "overwrite":
+      return mergeWith(before, children, new Map(), (_, latest) => latest);
+    case "keep-first":
+      return mergeWith(before, children, new Map(), (first) => first);
+    case "error-on-conflict":
+      return mergeWith(before, children, new Map(), conflict);
+    case "context-update": {
+      const wanted =
+        strategy.fields === undefined
+          ? children
+          : children.map((child) => ({ ...child, context: onlyFields(before, child.context, strategy.fields ?? []) }));
+      return mergeWith(before, wanted, new Map(Object.entries(strategy.reducers ?? {})), conflict);
+    }
+    case "custom":
+      return encode(
+        strategy.merge(
+          decode(before),
+          children.map(({ context }) => decode(context)),
+        ),
+      );
+  }
+}
+
+type Resolve = (mine: Change, theirs: Change, key: string) => Change;
+
+/** A leaf that a child set, or removed (`to` undefined). */
+interface Change {
+  readonly by: string;
+  readonly to: Wire | undefined;
+}
+
+type Path = readonly string[];
+type Changes = Map<string, { readonly path: Path; readonly changes: Change[] }>;
+
+function conflict(mine: Change, theirs: Change, key: string): never {
+  throw new FlujoError(
+    "CONTEXT_CONFLICT",
+    `branches "${mine.by}" and "${theirs.by}" set context.${key} to different values`,
+    {
+      details: { key, branches: [mine.by, theirs.by] },
+    },
+  );
+}
+
+function mergeWith(
+  before: Wire,
+  children: readonly ChildContext[],
+  reducers: ReadonlyMap<string, Reducer>,
+  resolve: Resolve,
+): Wire {
+  const all: Changes = new Map();
+  for (const { name, context } of children) if (context !== before) collect(before, context, [], name, reducers, all);
+  let merged = before;
+  for (const [key, { path, changes }] of all) {
+    const reducer = reducers.get(key);
+    const to = reducer === undefined ? agreed(key, changes, resolve) : reduce(reducer, at(before, path), changes);
+    merged = put(merged, path, to);
+  }
+  return merged;
+}
+
+function agreed(key: string, changes: readonly Change[], resolve: Resolve): Wire | undefined {
+  return changes.reduce((mine, theirs) => (same(mine.to, theirs.to) ? mine : resolve(mine, theirs, key))).to;
+}
+
+const same = (a: Wire | undefined, b: Wire | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && sameWire(a, b));
+
+const isRecord = (wire: Wire | undefined): wire is { readonly [key: string]: Wire } =>
+  typeof wire === "object" &&
+  wire !== null &&
+  !Array.isArray(wire) &&
+  !Object.keys(wire).some((key) => key.startsWith("$"));
+
+/** Arrays and tagged values are leaves; a key with a reducer is a leaf whatever it holds. */
+function collect(
+  before: Wire | undefined,
+  after: Wire | undefined,
+  path: Path,
+  by: string,
+  reducers: ReadonlyMap<string, Reducer>,
+  into: Changes,
+): void {
+  const key = path.join(".");
+  if (same(before, after)) return;
+  if (isRecord(before) && isRecord(after) && !reducers.has(key)) {
+    for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+      collect(own(before, name), own(after, name), [...path, name], by, reducers, into);
+    }
+    return;
+  }
+  const known = into.get(key) ?? { path, changes: [] };
+  known.changes.push({ by, to: after });
+  into.set(key, known);
+}
+
+const own = (record: { readonly [key: string]: Wire }, name: string): Wire | undefined =>
+  Object.hasOwn(record, name) ? record[name] : undefined;
+
+function at(wire: Wire, path: Path): Wire | undefined {
+  let found: Wire | undefined = wire;
+  for (const name of path) found = isRecord(found) ? own(found, name) : undefined;
+  return found;
+}
+
+function put(wire: Wire, path: Path, to: Wire | undefined): Wire {
+  const [name, ...rest] = path;
+  if (name === undefined) return to ?? {};
+  const record = isRecord(wire) ? wire : {};
+  const entries = Object.entries(record).filter(([key]) => key !== name);
+  if (rest.length === 0 && to === undefined) return Object.fromEntries(entries);
+  const value = rest.length === 0 ? (to ?? null) : put(own(record, name) ?? {}, rest, to);
+  // An existing key keeps its place, so that equal merges give equal texts.
+  return Object.hasOwn(record, name)
+    ? Object.fromEntries(Object.entries(record).map(([key, old]) => [key, key === name ? value : old]))
+    : Object.fromEntries([...entries, [name, value]]);
+}
+
+const list = (wire: Wire | undefined): readonly Wire[] =>
+  Array.isArray(wire) ? (wire as readonly Wire[]) : wire === undefined ? [] : [wire];
+const amount = (wire: Wire | undefined): number => (typeof wire === "number" ? wire : 0);
+
+function reduce(reducer: Reducer, before: Wire | undefined, changes: readonly Change[]): Wire | undefined {
+  switch (reducer) {
+    case "sum":
+      return changes.reduce((sum, { to }) => sum + amount(to) - amount(before), amount(before));
+    case "max":
+      return Math.max(...changes.map(({ to }) => amount(to)));
+    case "min":
+      return Math.min(...changes.map(({ to }) => amount(to)));
+    case "keepFirst":
+      return changes[0]?.to;
+    case "append":
+      return [...list(before), ...changes.flatMap(({ to }) => added(list(before), list(to)))];
+    case "union": {
+      const merged: Wire[] = [...list(before)];
+      for (const { to } of changes)
+        for (const item of list(to)) if (!merged.some((known) => sameWire(known, item))) merged.push(item);
+      return merged;
+    }
+  }
+}
+
+/** What a child appended: what follows the common prefix. */
+function added(before: readonly Wire[], after: readonly Wire[]): readonly Wire[] {
+  const prefix = before.every((item, i) => sameWire(item, after[i] ?? null));
+  return prefix ? after.slice(before.length) : after;
+}
+
+/** Forgets a child's changes to fields that shall not come back. */
+function onlyFields(before: Wire, after: Wire, fields: readonly string[]): Wire {
+  if (!isRecord(before) || !isRecord(after)) return after;
+  let kept: Wire = before;
+  for (const field of fields) kept = put(kept, [field], own(after, field));
+  return kept;
+}

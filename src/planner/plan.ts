@@ -1,0 +1,158 @@
+import { failure } from "../domain/failure.ts";
+import type { Definition } from "../definition/definition.ts";
+import { cancelCalls } from "./call.ts";
+import { decide, openLoopsAllowed } from "./decide.ts";
+import type { Fiber } from "./fiber.ts";
+import { childEnded, resumeFork } from "./fork.ts";
+import { collected, gathered } from "./gather.ts";
+import { type Happened, type Plan, type PlanContext, Planning } from "./planning.ts";
+import { stepFailed, undoFailed } from "./step.ts";
+import { waitDue } from "./wait.ts";
+
+/**
+ * Decides what happens next. Synchronous, pure and total: the same arguments give the same plan, user functions that throw
+ * become failures of their node, and an event that no longer fits the fiber changes nothing.
+ */
+export function plan(definition: Definition, before: Fiber, happened: Happened, at: PlanContext): Plan {
+  const planning = new Planning(definition, before, at);
+  take(planning, happened);
+  for (let decisions = 0; planning.draft.doing.kind === "decide"; decisions++) {
+    if (decisions < openLoopsAllowed) decide(planning);
+    else
+      planning.fail(
+        planning.draft.doing,
+        failure("LOOP_LIMIT", `${decisions} decisions in a row without any work between them`),
+      );
+  }
+  if (planning.draft.doing.kind === "finish") finish(planning);
+  return { after: planning.draft.seal(), facts: planning.facts, effects: planning.effects };
+}
+
+function take(planning: Planning, happened: Happened): void {
+  const { draft, effects } = planning;
+  const { doing } = draft;
+  switch (happened.type) {
+    case "began": {
+      if (doing.kind !== "new") return;
+      const node = draft.definition.nodes.get(doing.path);
+      if (node !== undefined) draft.enter(node, doing.visit);
+      return;
+    }
+    case "step.succeeded": {
+      const { output, context, startedAt } = happened;
+      if (doing.kind === "step") {
+        const { path, visit, attempt } = doing;
+        planning.record({
+          type: "step.completed",
+          path,
+          visit,
+          attempt,
+          startedAt,
+          output,
+          ...(context !== undefined && { context }),
+        });
+      } else if (doing.kind === "undo") {
+        const { path, visit, attempt } = doing;
+        planning.record({ type: "undo.completed", path, visit, attempt, startedAt });
+      }
+      return;
+    }
+    case "step.failed":
+      if (doing.kind === "step") stepFailed(planning, doing, happened);
+      else if (doing.kind === "undo") undoFailed(planning, doing, happened);
+      return;
+    case "answered": {
+      if (doing.kind !== "wait") return;
+      const { path, visit } = doing;
+      effects.consume.push(happened.message.seq);
+      planning.record({
+        type: "wait.answered",
+        path,
+        visit,
+        name: happened.message.name,
+        message: happened.message.id,
+        output: happened.output,
+      });
+      return;
+    }
+    case "answer.rejected": {
+      if (doing.kind !== "wait") return;
+      const { path, visit } = doing;
+      effects.consume.push(happened.message.seq);
+      planning.record({
+        type: "wait.rejected",
+        path,
+        visit,
+        name: happened.message.name,
+        message: happened.message.id,
+        issues: happened.issues,
+      });
+      return;
+    }
+    case "children.ended":
+      for (const end of happened.ends) childEnded(planning, end);
+      return resumeFork(planning);
+    case "gathered":
+      return gathered(planning, happened.results);
+    case "collected":
+      return collected(planning, happened.results);
+    case "checked":
+      if (doing.kind !== "finish") return;
+      return planning.record({ type: "output.checked", output: happened.output });
+    case "start.refused":
+      if (doing.kind !== "call") return;
+      return planning.fail(doing, happened.failure);
+    case "refused":
+      if (doing.kind === "finish") planning.fail({ path: definitionPath(planning), visit: "" }, happened.failure);
+      return;
+    case "due":
+      return due(planning);
+    case "cancelled":
+      return cancelled(planning, happened.reason);
+    case "lost":
+      if (doing.kind === "ended" || !("path" in doing)) return;
+      return planning.fail(
+        doing.kind === "undo" ? { path: doing.path, visit: doing.visit } : doing,
+        failure("WORKER_LOST", `${happened.deliveries} workers in a row took this up and were lost without progress`),
+      );
+  }
+}
+
+const definitionPath = (planning: Planning): string => planning.definition.root.path;
+
+/** A due time has come: a timer, the deadline of a wait, or the deadline of the whole run. */
+function due(planning: Planning): void {
+  const { draft, at } = planning;
+  const { doing } = draft;
+  if (doing.kind === "wait" && doing.deadlineAt !== undefined && doing.deadlineAt <= at.now)
+    return waitDue(planning, doing);
+  const { deadlineAt } = draft.before;
+  if (deadlineAt === undefined || deadlineAt > at.now || draft.cancelling !== undefined) return;
+  if (doing.kind !== "step" && doing.kind !== "wait" && doing.kind !== "call") return;
+  if (doing.kind === "call") cancelCalls(planning, "the calling run exceeded its timeout");
+  planning.fail(
+    doing,
+    failure("RUN_TIMEOUT", `the run exceeded its timeout of ${planning.definition.timeoutMs ?? 0} ms`),
+  );
+}
+
+function cancelled(planning: Planning, reason: string): void {
+  const { draft, effects } = planning;
+  effects.acknowledgeCancel = true;
+  const { doing } = draft;
+  if (draft.cancelling !== undefined || doing.kind === "ended") return;
+  if (doing.kind === "call") cancelCalls(planning, reason);
+  if (doing.kind === "join") effects.cancelFork = { fork: doing.fork, reason };
+  planning.record({ type: "cancel.requested", reason });
+  if (doing.kind === "join") resumeFork(planning);
+}
+
+/** The stack is empty: end the fiber. A root that completed shows its output to the schema first, when there is one. */
+function finish(planning: Planning): void {
+  const { draft, facts } = planning;
+  if (draft.doing.kind !== "finish") return;
+  const { ending } = draft.doing;
+  const unchecked = draft.before.root && planning.definition.output !== undefined && ending.outcome === "completed";
+  if (unchecked && !facts.some(({ type }) => type === "output.checked")) return; // the worker checks, then plans on
+  planning.record({ type: "fiber.ended", outcome: ending.outcome, ...(ending.failure && { failure: ending.failure }) });
+}
