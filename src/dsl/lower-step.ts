@@ -1,0 +1,82 @@
+import type { StepConfig, StepFunction, StepNode } from "../definition/node.ts";
+import { durationMs } from "../domain/duration.ts";
+import { ONE_ATTEMPT, type RetryPolicy, retryPolicy } from "../domain/retry.ts";
+import type { StepContext } from "./context.ts";
+import type { AttemptOptions, Compensation, StepOptions } from "./options.ts";
+import { orProblem, type Place } from "./place.ts";
+
+/** A step function whose types the builder has checked. */
+type ErasedStep = (input: never, ctx: never) => unknown;
+const stepFunction = (run: ErasedStep): StepFunction => run as StepFunction;
+
+/** StepOptions without their types. */
+interface ErasedStepOptions extends Omit<StepOptions<unknown, unknown>, "compensate"> {
+  readonly compensate?: Compensation<never, never>;
+}
+
+export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOptions = {}): StepNode {
+  const { queue, priority, input, output, compensate } = options;
+  const config: StepConfig = {
+    ...attemptConfig(place, options),
+    ...(queue !== undefined && { queue }),
+    ...(priority !== undefined && { priority }),
+  };
+  return {
+    kind: "step",
+    id: place.id,
+    path: place.path,
+    label: "step",
+    run: typeof run === "function" ? finishing(stepFunction(run)) : run,
+    config,
+    ...(input && { input }),
+    ...(output && { output }),
+    ...(compensate && { compensate: lowerCompensation(place, compensate) }),
+  };
+}
+
+function lowerCompensation(
+  place: Place,
+  compensate: NonNullable<ErasedStepOptions["compensate"]>,
+): NonNullable<StepNode["compensate"]> {
+  if (typeof compensate === "function") return { run: stepFunction(compensate), config: { retry: ONE_ATTEMPT } };
+  return { run: stepFunction(compensate.run), config: attemptConfig(place, compensate) };
+}
+
+function attemptConfig(place: Place, { retry, timeout }: AttemptOptions): StepConfig {
+  const policy = (): RetryPolicy => {
+    if (retry === undefined) return ONE_ATTEMPT;
+    return retryPolicy(typeof retry === "number" ? { attempts: retry } : retry);
+  };
+  return {
+    retry: orProblem(place, ONE_ATTEMPT, policy),
+    ...(timeout !== undefined && { timeoutMs: orProblem(place, 1, () => durationMs(timeout, "timeout")) }),
+  };
+}
+
+type AnyGenerator = Generator<unknown, unknown, undefined> | AsyncGenerator<unknown, unknown, undefined>;
+
+/** A step that is a generator emits what it yields; what it returns is its output. */
+function finishing(run: StepFunction): StepFunction {
+  return (input, ctx) => {
+    const result = run(input, ctx);
+    return isGenerator(result) ? drain(result, ctx) : result;
+  };
+}
+
+function isGenerator(result: unknown): result is AnyGenerator {
+  if (typeof result !== "object" || result === null || !("next" in result) || typeof result.next !== "function")
+    return false;
+  return Symbol.asyncIterator in result || Symbol.iterator in result;
+}
+
+async function drain(generator: AnyGenerator, ctx: Pick<StepContext, "emit" | "signal">): Promise<unknown> {
+  for (;;) {
+    const { done, value } = await generator.next();
+    if (done === true) return value;
+    ctx.emit(value);
+    if (ctx.signal.aborted) {
+      await generator.return(undefined); // its finally blocks release what it holds
+      throw ctx.signal.reason;
+    }
+  }
+}

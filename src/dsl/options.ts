@@ -1,0 +1,144 @@
+import type { JoinProgress, Reducer } from "../definition/node.ts";
+import type { Duration } from "../domain/duration.ts";
+import type { Failure } from "../domain/failure.ts";
+import type { RetryOptions } from "../domain/retry.ts";
+import type { Schema } from "../domain/schema.ts";
+import type { StepContext, View } from "./context.ts";
+import type { AtOnce } from "./type-problem.ts";
+
+/** How a flow is named and bounded. */
+export interface FlowOptions {
+  /** Any id, for example "1" or "2026-07". Raise it when runs of the old one must not continue with the new one. */
+  readonly version: string;
+  readonly description?: string;
+  /** Enters the fingerprint: change it when code changed in a way the structure does not show. */
+  readonly revision?: string;
+  /** Wall-clock bound of a whole run, pauses included. Default: none. The run fails with RUN_TIMEOUT. */
+  readonly timeout?: Duration;
+}
+
+/** How the attempts of one piece of work are made. */
+export interface AttemptOptions {
+  /** A number is the total of attempts, the first included. Default: one attempt. */
+  readonly retry?: RetryOptions | number;
+  /** Bound of each attempt. Default: none. The attempt fails with STEP_TIMEOUT. */
+  readonly timeout?: Duration;
+}
+
+export interface StepOptions<Out, Context> extends AttemptOptions {
+  /** Only workers that serve this queue run the step. Default: the worker's default queue. */
+  readonly queue?: string;
+  /** Larger is sooner. Default 0. */
+  readonly priority?: number;
+  /** Checked before each attempt; a mismatch fails with STEP_INPUT_INVALID. */
+  readonly input?: Schema;
+  /** Checked after each attempt; a mismatch fails with STEP_OUTPUT_INVALID. Its output type is the step's. */
+  readonly output?: Schema<unknown, Out>;
+  /** Undoes the step when the run (or an attempt with `compensate: true`) fails later. Source: Flujo, saga. */
+  readonly compensate?: Compensation<Out, Context>;
+}
+
+type Undo<Out, Context> = (output: Out, ctx: StepContext<Context>) => unknown;
+export type Compensation<Out, Context> = Undo<Out, Context> | (AttemptOptions & { readonly run: Undo<Out, Context> });
+
+/** The outcome of one branch or item under a join that tolerates failures. */
+export type Settled<T> =
+  | { readonly status: "fulfilled"; readonly value: T }
+  | { readonly status: "rejected"; readonly reason: Failure };
+
+/** Decides after each end of a branch. `name` enters the fingerprint. Default "custom". */
+export interface CustomJoin {
+  readonly custom: (progress: JoinProgress) => AtOnce<"wait" | "join" | "fail">;
+  readonly name?: string;
+}
+
+/**
+ * When a map is done: `all` (default: the first failure cancels the others and fails), `settled` (waits for all),
+ * `any` (the first success wins), `{ atLeast: n }` successes, or a function of your own.
+ */
+export type MapJoin = "all" | "settled" | "any" | { readonly atLeast: number } | CustomJoin;
+/** As for a map; besides, `{ critical: [...] }` names the branches that must succeed. */
+export type Join<Name extends string> = MapJoin | { readonly critical: readonly Name[] };
+
+/**
+ * How the contexts of branches come together, as changes against the context before, in declared order.
+ * Default "context-update": two branches that change one key to different values fail with CONTEXT_CONFLICT, unless a
+ * reducer brings them together. Source: Flujo, merge strategies.
+ */
+export type Merge<Context> =
+  | "context-update"
+  | "no-merge"
+  | "overwrite"
+  | "keep-first"
+  | "error-on-conflict"
+  | {
+      /** Only these keys are taken over. Default: all. */
+      readonly fields?: readonly (keyof Context & string)[];
+      readonly reducers?: { readonly [Key in keyof Context & string]?: Reducer };
+    }
+  | {
+      /** Gives the context that follows. Synchronous. */
+      readonly custom: (before: Context, children: readonly Context[]) => unknown;
+      /** Enters the fingerprint. Default "custom". */
+      readonly name?: string;
+    };
+
+export interface ParallelOptions<Value, Context, How, Picked> {
+  /** How many branches are open at once. Default: all. */
+  readonly concurrency?: number;
+  /** Default "all". */
+  readonly join?: How;
+  readonly merge?: Merge<Context>;
+  /** Which branches run at all; recorded once. Default: all. */
+  readonly choose?: (value: Value, view: View<Context>) => AtOnce<readonly Picked[]>;
+}
+
+export interface MapOptions<Context, How> {
+  /** How many items are open at once. Default 10. */
+  readonly concurrency?: number;
+  /** Default "all". */
+  readonly join?: How;
+  readonly merge?: Merge<Context>;
+}
+
+export interface LoopOptions<Value, Context> {
+  /** Asked after each iteration, with what it gave. True ends the loop. */
+  readonly until: (value: Value, view: View<Context>) => AtOnce<boolean>;
+  /** Bound of iterations, at most 1,000,000. Reaching it fails with LOOP_LIMIT. */
+  readonly max: number;
+}
+
+export interface WhileOptions {
+  /** Bound of iterations, at most 1,000,000. Reaching it fails with LOOP_LIMIT. */
+  readonly max: number;
+}
+
+export interface WaitOptions<Value, Context, Late> {
+  /** How long to wait. Default: for ever. Recorded when the wait begins. */
+  readonly deadline?: Duration | ((value: Value, view: View<Context>) => AtOnce<Duration>);
+  /** What a passed deadline gives. Without it the wait fails with DEADLINE_EXCEEDED: silence is never an answer. */
+  readonly onTimeout?: (value: Value, view: View<Context>) => Late;
+}
+
+export interface SignalOptions<Value, Context, Data, Late> extends WaitOptions<Value, Context, Late> {
+  /** Checked when the signal is sent; wrong data is refused with SIGNAL_INVALID and nothing is delivered. */
+  readonly schema?: Schema<unknown, Data>;
+}
+
+export interface HumanOptions<Value, Context, Answer, Late> extends WaitOptions<Value, Context, Late> {
+  /** The question as text. Give either `message` or `question`. */
+  readonly message?: string | ((value: Value, view: View<Context>) => AtOnce<string>);
+  /** The question as data, for a form or a dashboard. */
+  readonly question?: (value: Value, view: View<Context>) => unknown;
+  /** Checked when the answer is given; a wrong one is refused with ANSWER_INVALID and the run stays paused. */
+  readonly answer?: Schema<unknown, Answer>;
+}
+
+export interface CallOptions<Value, Context, Input> {
+  readonly input: (value: Value, view: View<Context>) => AtOnce<Input>;
+}
+
+export interface CallManyOptions<Value, Context, Input> {
+  /** One input for each child run. */
+  readonly inputs: (value: Value, view: View<Context>) => AtOnce<readonly Input[]>;
+}
