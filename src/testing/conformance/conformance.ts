@@ -1,0 +1,70 @@
+import type { TestApi } from "./api.ts";
+import { cancel } from "./cancel.ts";
+import { claim, due, queues } from "./claim.ts";
+import { batch, commit, reject } from "./commit.ts";
+import { ending, history } from "./ending.ts";
+import { atomic, fence } from "./fence.ts";
+import { childRuns, forks } from "./forks.ts";
+import { leases, release } from "./leases.ts";
+import { closing, hints, migrating, reopening } from "./lifecycle.ts";
+import { listing } from "./listing.ts";
+import { mailbox } from "./mailbox.ts";
+import { parking } from "./parking.ts";
+import { payload } from "./payload.ts";
+import { blobs, definitions, retention } from "./retention.ts";
+import { reviving } from "./revival.ts";
+import { runs, statuses } from "./runs.ts";
+import { start } from "./start.ts";
+import { type AspectSuite, defineAspect } from "./suite.ts";
+import type { UnderTest } from "./under-test.ts";
+
+const SUITES: readonly AspectSuite[] = [
+  runs,
+  statuses,
+  start,
+  claim,
+  queues,
+  due,
+  leases,
+  release,
+  fence,
+  commit,
+  atomic,
+  batch,
+  reject,
+  parking,
+  mailbox,
+  cancel,
+  forks,
+  childRuns,
+  ending,
+  history,
+  listing,
+  retention,
+  definitions,
+  blobs,
+  reviving,
+  payload,
+  migrating,
+  hints,
+  closing,
+  reopening,
+];
+
+/**
+ * The definition of the store contract: a store that passes keeps every promise that the engine builds on (I1 to I6, I8, I9,
+ * I11). One case, one empty store, in any order; time is a clock that the suite moves, so nothing sleeps.
+ *
+ * `underTest` says how to open the store, and what it lacks with a reason; `api` is the test runner's own
+ * `{ describe, test, expect }`, so that the suite works with whatever its user tests with.
+ *
+ *   import { describe, expect, test } from "vitest";
+ *   import { storeConformance } from "flujo/testing";
+ *
+ *   storeConformance({ name: "mine", open: async ({ clock }) => await myStore({ clock }) }, { describe, expect, test });
+ */
+export function storeConformance(underTest: UnderTest, api: TestApi): void {
+  api.describe(`the ${underTest.name} store`, () => {
+    for (const suite of SUITES) defineAspect(suite, underTest, api);
+  });
+}

@@ -1,0 +1,56 @@
+import { checkInvariants } from "../invariants.ts";
+import type { Expect, TestApi } from "./api.ts";
+import { ManualClock } from "./clock.ts";
+import { START_MS } from "./records.ts";
+import { Scene } from "./scene.ts";
+import type { Aspect, UnderTest } from "./under-test.ts";
+
+/** One aspect of the contract, in a file of its own. */
+export interface AspectSuite {
+  readonly aspect: Aspect;
+  /** Finishes the sentence "a store …". */
+  readonly title: string;
+  readonly define: (suite: Suite) => void;
+}
+
+export interface Suite {
+  /** A case with a store of its own, closed afterwards. Whatever the case did, the invariants hold at its end. */
+  readonly it: (name: string, body: (scene: Scene) => Promise<void>, options?: CaseOptions) => void;
+  readonly expect: Expect;
+  readonly underTest: UnderTest;
+}
+
+export interface CaseOptions {
+  /** False for cases that close the store themselves. */
+  readonly checked?: boolean;
+}
+
+export function defineAspect({ aspect, title, define }: AspectSuite, underTest: UnderTest, api: TestApi): void {
+  const lack = underTest.lacks?.[aspect] ?? withoutReopen(aspect, underTest);
+  const test = lack === undefined ? api.test : api.test.skip;
+  const reason = lack === undefined ? "" : ` [skipped: ${lack}]`;
+  api.describe(`${title}${reason}`, () => {
+    const it: Suite["it"] = (name, body, options) => {
+      test(name, async () => {
+        await runCase(underTest, api.expect, body, options);
+      });
+    };
+    define({ it, expect: api.expect, underTest });
+  });
+}
+
+async function runCase(
+  underTest: UnderTest,
+  expect: Expect,
+  body: (scene: Scene) => Promise<void>,
+  { checked = true }: CaseOptions = {},
+): Promise<void> {
+  const clock = new ManualClock(START_MS);
+  await using store = await underTest.open({ clock });
+  await store.migrate();
+  await body(new Scene(store, clock, expect));
+  if (checked) expect(await checkInvariants(store, { now: clock.now() })).toEqual([]);
+}
+
+const withoutReopen = (aspect: Aspect, underTest: UnderTest): string | undefined =>
+  aspect === "reopen" && underTest.reopen === undefined ? "there is no way to open the same data again" : undefined;
