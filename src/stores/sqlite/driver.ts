@@ -1,0 +1,130 @@
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { FlujoError } from "../../domain/errors.ts";
+import { storeError } from "./errors.ts";
+
+export type SqlValue = string | number | null;
+
+/** A prepared statement, by shape: better-sqlite3, libsql and node:sqlite fit as they are. */
+export interface SqliteStatement {
+  run(...values: SqlValue[]): { readonly changes: number | bigint };
+  get(...values: SqlValue[]): unknown;
+  all(...values: SqlValue[]): unknown[];
+}
+
+/** An open database, by shape: better-sqlite3, libsql and node:sqlite fit as they are. */
+export interface SqliteDriver {
+  exec(sql: string): unknown;
+  prepare(sql: string): SqliteStatement;
+  close(): unknown;
+}
+
+/** A connection that prepares each statement once: every SQL text below is a constant, so the cache stays small. */
+export class Connection {
+  readonly #driver: SqliteDriver;
+  readonly #prepared = new Map<string, SqliteStatement>();
+  /** Undefined for databases that are not a file of ours to watch. */
+  readonly path: string | undefined;
+  readonly #owned: boolean;
+
+  constructor(driver: SqliteDriver, path: string | undefined, owned: boolean) {
+    this.#driver = driver;
+    this.path = path;
+    this.#owned = owned;
+  }
+
+  #statement(sql: string): SqliteStatement {
+    let statement = this.#prepared.get(sql);
+    if (statement === undefined) this.#prepared.set(sql, (statement = this.#driver.prepare(sql)));
+    return statement;
+  }
+
+  /** Runs a statement that returns no rows; answers how many it changed. */
+  run(sql: string, ...values: SqlValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  get(sql: string, ...values: SqlValue[]): unknown {
+    return this.#statement(sql).get(...values) ?? undefined;
+  }
+
+  all(sql: string, ...values: SqlValue[]): readonly unknown[] {
+    return this.#statement(sql).all(...values);
+  }
+
+  /** For text with several statements, and for pragmas that are set. */
+  exec(sql: string): void {
+    this.#driver.exec(sql);
+  }
+
+  /** The whole operation or nothing of it. A database that another process holds too long is STORE_UNAVAILABLE. */
+  write<T>(operation: () => T): T {
+    try {
+      this.run("BEGIN IMMEDIATE");
+      const result = operation();
+      this.run("COMMIT");
+      return result;
+    } catch (error) {
+      this.#rollback();
+      throw storeError(error, this.path);
+    }
+  }
+
+  /** Reads without a lock, each statement on its own snapshot. */
+  read<T>(operation: () => T): T {
+    try {
+      return operation();
+    } catch (error) {
+      throw storeError(error, this.path);
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.#driver.exec("ROLLBACK");
+    } catch {
+      // No transaction is open: BEGIN itself failed, or SQLite has rolled back on its own (disk full, I/O error).
+    }
+  }
+
+  /** Moves the log into the database file, so that what is left behind is one file. */
+  checkpoint(): void {
+    try {
+      this.#driver.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // Another process is reading or writing: it, or the next one to open the file, does the same.
+    }
+  }
+
+  close(): void {
+    this.#prepared.clear();
+    if (this.#owned) this.#driver.close();
+  }
+}
+
+/** Opens a file with libsql. Creates the parent directory. */
+export async function openFile(path: string, readonly: boolean): Promise<Connection> {
+  const driver = await loadLibsql();
+  if (path === ":memory:") return new Connection(new driver(path), undefined, true);
+  try {
+    if (!readonly) mkdirSync(dirname(path), { recursive: true });
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory() === true) throw new Error(`${path} is a directory`);
+    if (readonly && stat === undefined) throw new Error(`${path} does not exist`);
+    return new Connection(new driver(path), path, true);
+  } catch (error) {
+    throw new FlujoError("STORE_UNAVAILABLE", `cannot open the database ${path}`, { cause: error });
+  }
+}
+
+type OpenDriver = new (path: string) => SqliteDriver;
+
+/** The only place that knows a driver by name. */
+async function loadLibsql(): Promise<OpenDriver> {
+  try {
+    const { default: Database } = await import("libsql");
+    return Database as unknown as OpenDriver; // its own types say less than the driver does
+  } catch (error) {
+    throw new FlujoError("DEPENDENCY_MISSING", "the SQLite store needs its driver: npm i libsql", { cause: error });
+  }
+}

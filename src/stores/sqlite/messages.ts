@@ -1,0 +1,64 @@
+import type { MessageRecord, NewMessage, SignalOutcome } from "../../ports/store.ts";
+import { shareBlobs } from "./blobs.ts";
+import type { Connection } from "./driver.ts";
+import { messageRecord, numberOrNull } from "./rows.ts";
+import { json, storable } from "./text.ts";
+import type { Work } from "./work.ts";
+
+const WAKE_WAITING = `
+  UPDATE fibers SET ready_at = ?1
+  WHERE owner IS NULL AND ended IS NULL AND (ready_at IS NULL OR ready_at > ?1)
+    AND run = ?2 AND key IN (SELECT fiber FROM waits WHERE run = ?2 AND name = ?3)`;
+
+/** I5: the message and the wake-up are one step. Leased fibers find it when they park. */
+export function deliver(work: Work, message: NewMessage): SignalOutcome {
+  const { db } = work;
+  const run = db.get("SELECT ended_at FROM runs WHERE id = ?", message.run);
+  if (run === undefined) return "unknown";
+  const [id, name, data] = [storable(message.id), storable(message.name), json(message.data)];
+  if (db.get("SELECT 1 AS yes FROM message_ids WHERE run = ? AND id = ?", message.run, id) !== undefined)
+    return "duplicate";
+  if (numberOrNull(run, "ended_at") !== null) return "ended";
+  db.run("INSERT INTO message_ids (run, id) VALUES (?, ?)", message.run, id);
+  db.run(
+    "INSERT INTO messages (run, id, name, sent_at, data) VALUES (?, ?, ?, ?, ?)",
+    message.run,
+    id,
+    name,
+    message.sentAt,
+    data,
+  );
+  shareBlobs(db, message.run, [data]);
+  if (db.run(WAKE_WAITING, work.now, message.run, name) > 0) work.noteReady();
+  return "delivered";
+}
+
+/** Whether the message was still there. */
+export const consumeMessage = (db: Connection, run: string, seq: number): boolean =>
+  db.run("DELETE FROM messages WHERE seq = ? AND run = ?", seq, run) > 0;
+
+export const mailboxHolds = (db: Connection, run: string, names: readonly string[]): boolean =>
+  names.some(
+    (name) => db.get("SELECT 1 AS yes FROM messages WHERE run = ? AND name = ? LIMIT 1", run, name) !== undefined,
+  );
+
+export const allMessages = (db: Connection, run: string): readonly MessageRecord[] =>
+  db.all("SELECT * FROM messages WHERE run = ? ORDER BY seq", run).map(messageRecord);
+
+/** Messages under any of these names, in arrival order. */
+export function messagesNamed(db: Connection, run: string, names: readonly string[]): readonly MessageRecord[] {
+  if (names.length === 0) return [];
+  const found = [...new Set(names)].flatMap((name) =>
+    db.all("SELECT * FROM messages WHERE run = ? AND name = ? ORDER BY seq", run, name),
+  );
+  const records = found.map(messageRecord);
+  return names.length === 1 ? records : records.sort((a, b) => a.seq - b.seq);
+}
+
+export function awaitNames(db: Connection, run: string, fiber: string, names: readonly string[]): void {
+  for (const name of names) db.run("INSERT OR IGNORE INTO waits (run, name, fiber) VALUES (?, ?, ?)", run, name, fiber);
+}
+
+export function stopAwaiting(db: Connection, run: string, fiber: string, names: readonly string[]): void {
+  for (const name of names) db.run("DELETE FROM waits WHERE run = ? AND name = ? AND fiber = ?", run, name, fiber);
+}

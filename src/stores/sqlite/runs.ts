@@ -1,0 +1,206 @@
+import type { RunId } from "../../domain/ids.ts";
+import type { RunRecord } from "../../domain/run.ts";
+import type { ChildResult, CreateOutcome, FiberRecord, Lease, NewFiber, NewRun, Revival } from "../../ports/store.ts";
+import { insertBlobs, shareBlobs } from "./blobs.ts";
+import type { Connection } from "./driver.ts";
+import { insertEvent } from "./events.ts";
+import { deliver } from "./messages.ts";
+import { childResult, fiberRecord, numberOrNull, runRecord } from "./rows.ts";
+import { EMPTY_ASIDE, EMPTY_CONTEXT, json, storable, storableOrNull } from "./text.ts";
+import type { Work } from "./work.ts";
+
+const BUSY = "(fibers.owner IS NOT NULL OR fibers.wait IS NULL OR fibers.ready_at <= :now)";
+const HUMAN = "json_extract(fibers.wait, '$.kind') = 'human'";
+const ROOT = "fibers.run = runs.id AND fibers.key = '0' AND fibers.ended IS NULL";
+const CHILDREN = "fibers.run = runs.id AND fibers.parent IS NOT NULL AND fibers.ended IS NULL"; // the index fibers_open
+const anyFiber = (condition: string): string =>
+  `EXISTS (SELECT 1 FROM fibers WHERE ${ROOT} AND ${condition})
+   OR EXISTS (SELECT 1 FROM fibers INDEXED BY fibers_open WHERE ${CHILDREN} AND ${condition})`;
+
+/** `waiting` and `paused` are read from the fibers, never stored, so that they cannot disagree. `now` is parameter ?1. */
+export const STATUS: string = `
+  CASE WHEN runs.status <> 'running' THEN runs.status
+       WHEN ${anyFiber(BUSY)} THEN 'running'
+       WHEN ${anyFiber(HUMAN)} THEN 'paused'
+       ELSE 'waiting' END`.replaceAll(":now", "?1");
+
+/** Columns of a run record; the computed status replaces the stored one. */
+export const RUN_COLUMNS: string = `
+  runs.id, runs.flow, runs.version, runs.fingerprint, ${STATUS} AS status, runs.parent_run, runs.parent_fiber, runs.reply,
+  runs.cancel_reason, runs.created_at, runs.started_at, runs.ended_at, runs.metadata, runs.input, runs.output, runs.failure`;
+
+export function loadRun(db: Connection, now: number, run: string): RunRecord | undefined {
+  const row = db.get(`SELECT ${RUN_COLUMNS} FROM runs WHERE runs.id = ?2`, now, run);
+  return row === undefined ? undefined : runRecord(row);
+}
+
+export const FIBER_COLUMNS: string = `
+  fibers.*, coalesce(contexts.context, '${EMPTY_CONTEXT}') AS context, coalesce(contexts.aside, '${EMPTY_ASIDE}') AS aside`;
+
+export const fibersOf = (db: Connection, run: string): readonly FiberRecord[] =>
+  db
+    .all(
+      `SELECT ${FIBER_COLUMNS} FROM fibers LEFT JOIN contexts ON contexts.fiber = fibers.id WHERE run = ? ORDER BY key`,
+      run,
+    )
+    .map(fiberRecord);
+
+const CHILDREN_OF = `
+  SELECT ${FIBER_COLUMNS} FROM fibers LEFT JOIN contexts ON contexts.fiber = fibers.id
+  WHERE run = ? AND parent = ? AND fork = ? AND ended IS NOT NULL ORDER BY ordinal`;
+
+export const childrenOf = (db: Connection, run: string, parent: string, fork: number): readonly ChildResult[] =>
+  db.all(CHILDREN_OF, run, parent, fork).map(childResult);
+
+const INSERT_FIBER = `
+  INSERT INTO fibers (run, key, parent, fork, ordinal, fingerprint, queue, priority, seq, owner, epoch, ready_at, deliveries,
+    head, state, value)
+  VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT fingerprint FROM runs WHERE id = ?1)), ?7, ?8, 0, ?9, ?10, ?11, 0, ?12, ?13, ?14)
+  ON CONFLICT (run, key) DO NOTHING`;
+
+export interface Birth {
+  readonly run: string;
+  readonly owner: Lease | undefined;
+  readonly fingerprint?: string;
+  /** Its first event, when one belongs to it. */
+  readonly head?: number;
+}
+
+/** A key that exists is left alone. */
+export function insertFiber(work: Work, fiber: NewFiber, { run, owner, fingerprint, head }: Birth): void {
+  const { db } = work;
+  const inserted = db.run(
+    INSERT_FIBER,
+    run,
+    fiber.key,
+    fiber.parent ?? null,
+    fiber.fork ?? null,
+    fiber.ordinal ?? null,
+    fingerprint ?? null,
+    storable(fiber.queue),
+    fiber.priority,
+    owner?.worker ?? null,
+    owner?.epoch ?? null,
+    fiber.readyAt,
+    head ?? null,
+    json(fiber.state),
+    json(fiber.value),
+  );
+  if (inserted === 0) return;
+  const [context, aside] = [json(fiber.context), json(fiber.aside)];
+  if (context !== EMPTY_CONTEXT || aside !== EMPTY_ASIDE) {
+    db.run(
+      "INSERT INTO contexts (fiber, context, aside) SELECT id, ?, ? FROM fibers WHERE run = ? AND key = ?",
+      context,
+      aside,
+      run,
+      fiber.key,
+    );
+  }
+  if (owner === undefined) work.noteReady();
+}
+
+/** The lease, if its worker is alive under that epoch. */
+export function currentLease(db: Connection, lease: Lease | undefined): Lease | undefined {
+  if (lease === undefined) return undefined;
+  return db.get("SELECT 1 AS yes FROM workers WHERE id = ? AND epoch = ?", lease.worker, lease.epoch) === undefined
+    ? undefined
+    : lease;
+}
+
+const INSERT_RUN = `
+  INSERT INTO runs (id, flow, version, fingerprint, status, parent_run, parent_fiber, reply, created_at, started_at, metadata, input)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (id) DO NOTHING`;
+
+/** Whether the run is new, and whether its root was born leased. */
+export function insertRun(work: Work, run: NewRun): { readonly created: boolean; readonly leased: boolean } {
+  const { db, now } = work;
+  const owner = run.root.leased ? currentLease(db, run.lease) : undefined;
+  const created = db.run(
+    INSERT_RUN,
+    run.id,
+    storable(run.flow),
+    storable(run.version),
+    run.fingerprint,
+    owner === undefined ? "pending" : "running",
+    run.parent?.run ?? null,
+    run.parent?.fiber ?? null,
+    storableOrNull(run.parent?.reply),
+    run.createdAt,
+    owner === undefined ? null : now,
+    json(run.metadata),
+    json(run.input),
+  );
+  if (created === 0) return { created: false, leased: false };
+  const seq = work.nextEvent();
+  const facts = json(run.event.facts);
+  insertEvent(db, {
+    seq,
+    prev: null,
+    run: run.id,
+    fiber: run.root.key,
+    worker: owner?.worker ?? null,
+    at: run.event.at,
+    facts,
+  });
+  insertFiber(work, run.root, { run: run.id, owner, fingerprint: run.fingerprint, head: seq });
+  for (const [name, value] of Object.entries(run.metadata)) {
+    db.run(
+      "INSERT INTO run_metadata (name, value, created_at, run) VALUES (?, ?, ?, ?)",
+      storable(name),
+      json(value),
+      run.createdAt,
+      run.id,
+    );
+  }
+  insertBlobs(db, run.id, run.blobs);
+  shareBlobs(db, run.id, [json(run.input), json(run.root), facts]);
+  return { created: true, leased: owner !== undefined };
+}
+
+export function createRun(work: Work, run: NewRun): CreateOutcome {
+  const { created, leased } = insertRun(work, run);
+  if (created) return { status: "created", leased };
+  const known = loadRun(work.db, work.now, run.id);
+  if (known === undefined) throw new Error(`the run ${run.id} exists but cannot be read`);
+  return { status: "exists", run: known };
+}
+
+const REOPEN_RUN = `
+  UPDATE runs SET status = 'running', output = NULL, failure = NULL, ended_at = NULL, cancel_reason = NULL, head = ?
+  WHERE id = ?`;
+
+export function revive(
+  work: Work,
+  { run, fibers, event, messages, blobs }: Revival,
+): "revived" | "not-ended" | "unknown" {
+  const { db } = work;
+  const row = db.get("SELECT ended_at, head FROM runs WHERE id = ?", run);
+  if (row === undefined) return "unknown";
+  if (numberOrNull(row, "ended_at") === null) return "not-ended";
+  const seq = work.nextEvent();
+  const [first] = fibers;
+  const facts = json(event.facts);
+  insertEvent(db, {
+    seq,
+    prev: numberOrNull(row, "head"),
+    run,
+    fiber: first?.key ?? "0",
+    worker: null,
+    at: event.at,
+    facts,
+  });
+  // The events so far hang on the revival, and the revival on the first fiber; without one the run itself keeps them.
+  db.run(REOPEN_RUN, first === undefined ? seq : null, run);
+  insertBlobs(db, run, blobs);
+  shareBlobs(db, run, [facts, json(fibers)]);
+  for (const fiber of fibers)
+    insertFiber(work, fiber, { run, owner: undefined, ...(fiber === first && { head: seq }) });
+  for (const message of messages) {
+    db.run("DELETE FROM message_ids WHERE run = ? AND id = ?", run, storable(message.id)); // it comes back, so it is no duplicate
+    deliver(work, message);
+  }
+  work.noteRun(run as RunId);
+  return "revived";
+}

@@ -1,0 +1,28 @@
+/**
+ * Text as SQLite can keep it. Drivers cut text at NUL when reading (libsql) and replace lone surrogates when writing, so such
+ * text is kept as JSON behind a mark. JSON columns need none of this: JSON.stringify escapes both.
+ */
+const MARK = "\u0001";
+const UNSAFE = /[\0\u0001]|\p{Surrogate}/u;
+
+export const storable = (text: string): string => (UNSAFE.test(text) ? MARK + JSON.stringify(text) : text);
+
+export const storableOrNull = (text: string | undefined): string | null => (text === undefined ? null : storable(text));
+
+export const json = (wire: unknown): string => JSON.stringify(wire);
+
+export const jsonOrNull = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+
+export const original = (stored: string): string =>
+  stored.startsWith(MARK) ? (JSON.parse(stored.slice(1)) as string) : stored;
+
+const BLOB = /\{"\$blob":"([^"\\]+)"\}/g;
+
+/** Hashes of the blobs that a JSON text refers to. A quote inside a string is escaped, so only true references match. */
+export function blobsIn(text: string): readonly string[] {
+  if (!text.includes('{"$blob":"')) return [];
+  return [...text.matchAll(BLOB)].flatMap(([, hash]) => (hash === undefined ? [] : [hash]));
+}
+
+export const EMPTY_CONTEXT = "{}";
+export const EMPTY_ASIDE = "null";
