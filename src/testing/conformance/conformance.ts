@@ -9,6 +9,7 @@ import { leases, release } from "./leases.ts";
 import { closing, hints, migrating, reopening } from "./lifecycle.ts";
 import { listing } from "./listing.ts";
 import { mailbox } from "./mailbox.ts";
+import { modelled } from "./model-check.ts";
 import { parking } from "./parking.ts";
 import { payload } from "./payload.ts";
 import { blobs, definitions, retention } from "./retention.ts";
@@ -49,6 +50,7 @@ const SUITES: readonly AspectSuite[] = [
   hints,
   closing,
   reopening,
+  modelled,
 ];
 
 /**

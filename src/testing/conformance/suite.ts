@@ -18,6 +18,12 @@ export interface Suite {
   readonly it: (name: string, body: (scene: Scene) => Promise<void>, options?: CaseOptions) => void;
   readonly expect: Expect;
   readonly underTest: UnderTest;
+  /** One more store, for cases that need several. Dispose of it. */
+  readonly openScene: () => Promise<OpenScene>;
+}
+
+export interface OpenScene extends AsyncDisposable {
+  readonly scene: Scene;
 }
 
 export interface CaseOptions {
@@ -35,7 +41,7 @@ export function defineAspect({ aspect, title, define }: AspectSuite, underTest: 
         await runCase(underTest, api.expect, body, options);
       });
     };
-    define({ it, expect: api.expect, underTest });
+    define({ it, expect: api.expect, underTest, openScene: async () => openScene(underTest, api.expect) });
   });
 }
 
@@ -45,11 +51,17 @@ async function runCase(
   body: (scene: Scene) => Promise<void>,
   { checked = true }: CaseOptions = {},
 ): Promise<void> {
+  await using opened = await openScene(underTest, expect);
+  const { scene } = opened;
+  await body(scene);
+  if (checked) expect(await checkInvariants(scene.store, { now: scene.clock.now() })).toEqual([]);
+}
+
+async function openScene(underTest: UnderTest, expect: Expect): Promise<OpenScene> {
   const clock = new ManualClock(START_MS);
-  await using store = await underTest.open({ clock });
+  const store = await underTest.open({ clock });
   await store.migrate();
-  await body(new Scene(store, clock, expect));
-  if (checked) expect(await checkInvariants(store, { now: clock.now() })).toEqual([]);
+  return { scene: new Scene(store, clock, expect), [Symbol.asyncDispose]: async () => store[Symbol.asyncDispose]() };
 }
 
 const withoutReopen = (aspect: Aspect, underTest: UnderTest): string | undefined =>
