@@ -1,4 +1,4 @@
-import { failure } from "../domain/failure.ts";
+import { type Failure, failure } from "../domain/failure.ts";
 import type { Definition } from "../definition/definition.ts";
 import { cancelCalls } from "./call.ts";
 import { decide, openLoopsAllowed } from "./decide.ts";
@@ -109,16 +109,24 @@ function take(planning: Planning, happened: Happened): void {
       return due(planning);
     case "cancelled":
       return cancelled(planning, happened.reason);
-    case "lost":
-      if (doing.kind === "ended" || !("path" in doing)) return;
-      return planning.fail(
-        doing.kind === "undo" ? { path: doing.path, visit: doing.visit } : doing,
-        failure("WORKER_LOST", `${happened.deliveries} workers in a row took this up and were lost without progress`),
-      );
+    case "broken":
+      return broken(planning, happened.failure);
   }
 }
 
 const definitionPath = (planning: Planning): string => planning.definition.root.path;
+
+/** Fails whatever the fiber is at. A compensation that cannot go on counts as failed; the others still run. */
+function broken(planning: Planning, what: Failure): void {
+  const { doing } = planning.draft;
+  if (doing.kind === "undo") {
+    const { path, visit, attempt } = doing;
+    return planning.record({ type: "undo.failed", path, visit, attempt, startedAt: planning.at.now, failure: what });
+  }
+  if (doing.kind === "call") cancelCalls(planning, "the calling run failed");
+  if ("path" in doing) planning.fail(doing, what);
+  else if (doing.kind === "finish") planning.fail({ path: definitionPath(planning), visit: "" }, what);
+}
 
 /** A due time has come: a timer, the deadline of a wait, or the deadline of the whole run. */
 function due(planning: Planning): void {

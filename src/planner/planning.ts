@@ -30,7 +30,7 @@ export type Happened =
   | { readonly type: "start.refused"; readonly failure: Failure } // a child run's input does not satisfy its flow
   | { readonly type: "due" }
   | { readonly type: "cancelled"; readonly reason: string }
-  | { readonly type: "lost"; readonly deliveries: number };
+  | { readonly type: "broken"; readonly failure: Failure }; // it cannot go on here: lost workers, a value that is gone
 
 export interface MessageRef {
   readonly seq: number;

@@ -19,7 +19,6 @@ export type Observation =
       readonly run: string;
       readonly flow: string;
       readonly status: RunStatus;
-      readonly durationMs: number;
       readonly failure?: Failure;
     }
   | {

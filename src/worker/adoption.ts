@@ -1,0 +1,59 @@
+import { signalNameOf } from "../domain/event.ts";
+import { invariant } from "../domain/result.ts";
+import { type Schema, validate } from "../domain/schema.ts";
+import { decode, encode } from "../domain/wire.ts";
+import type { Resident } from "../engine/resident.ts";
+import type { MessageRecord } from "../ports/store.ts";
+import type { ChildEnd, Happened } from "../planner/planning.ts";
+
+/** What a fiber that was just claimed has to be told: what came for it while nobody held it. Undefined = its step is to run. */
+export async function adoptionEvent(resident: Resident, now: number): Promise<Happened | undefined> {
+  const { fiber, messages } = resident;
+  const { doing } = fiber;
+  switch (doing.kind) {
+    case "new":
+      return { type: "began" };
+    case "step":
+    case "undo":
+      return fiber.deadlineAt !== undefined && fiber.deadlineAt <= now && doing.kind === "step"
+        ? { type: "due" }
+        : undefined;
+    case "wait": {
+      const [first] = messages;
+      return first === undefined ? { type: "due" } : answer(resident, first);
+    }
+    case "join":
+    case "call":
+      return messages.length === 0 ? { type: "due" } : { type: "children.ended", ends: messages.map(childEnd) };
+    default:
+      return invariant(false, `a fiber that is to ${doing.kind} is not claimed`) as never;
+  }
+}
+
+const childEnd = ({ seq, data }: MessageRecord): ChildEnd => ({ ...(data as unknown as Omit<ChildEnd, "seq">), seq });
+
+/** Checks an answer or a signal against its schema. A wrong one is consumed, recorded as rejected, and the wait goes on. */
+async function answer(resident: Resident, { seq, id, name, data }: MessageRecord): Promise<Happened> {
+  const { doing } = resident.fiber;
+  invariant(doing.kind === "wait", "an answer is for a wait");
+  const node = resident.definition.nodes.get(doing.path);
+  invariant(node?.kind === "wait", `${doing.path} is a wait`);
+  const signal = signalNameOf(name);
+  const schema: Schema | undefined =
+    node.wait.kind === "human" ? node.wait.answer : node.wait.kind === "signal" ? node.wait.schemas[signal] : undefined;
+  const message = { seq, id, name: signal };
+  const named = node.wait.kind === "signal" && node.wait.named;
+  if (schema === undefined) return { type: "answered", message, output: named ? { name: signal, data } : data };
+  try {
+    const checked = await validate(schema, decode(data));
+    if (!checked.ok) return { type: "answer.rejected", message, issues: checked.issues };
+    const value = encode(checked.value);
+    return { type: "answered", message, output: named ? { name: signal, data: value } : value };
+  } catch (thrown) {
+    return {
+      type: "answer.rejected",
+      message,
+      issues: [{ path: "$", message: `the schema itself failed: ${String(thrown)}` }],
+    };
+  }
+}

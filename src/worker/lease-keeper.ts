@@ -1,0 +1,138 @@
+import type { Ambient } from "../domain/ambient.ts";
+import type { WorkerId } from "../domain/ids.ts";
+import type { FiberRef, TaskQueue } from "../ports/queue.ts";
+import type { WorkerSettings } from "./options.ts";
+
+export interface LeaseEvents {
+  readonly cancelled: (fibers: readonly (FiberRef & { readonly reason: string })[]) => void;
+  /** The lease is gone, or can no longer be trusted: everything held must be dropped before a new epoch begins. */
+  readonly lost: () => void;
+  readonly swept: (fibers: number) => void;
+  readonly failed: (operation: string, error: unknown) => void;
+}
+
+/**
+ * Keeps this worker's lease alive, and takes over from workers that did not keep theirs.
+ * One write per beat, however many fibers are held. A worker that cannot renew drops its work before its lease ends, so that
+ * it has stopped when another begins (self-fencing).
+ */
+export class LeaseKeeper {
+  readonly #queue: TaskQueue;
+  readonly #worker: WorkerId;
+  readonly #settings: WorkerSettings;
+  readonly #ambient: Ambient;
+  readonly #events: LeaseEvents;
+  readonly #sweeps: boolean;
+  #epoch = 0;
+  #renewedAt = 0;
+  #held = false;
+  #stopped = false;
+  #cancelTimer: (() => void) | undefined;
+  #beating: Promise<void> = Promise.resolve();
+
+  constructor(
+    queue: TaskQueue,
+    worker: WorkerId,
+    {
+      settings,
+      ambient,
+      events,
+      sweeps,
+    }: {
+      readonly settings: WorkerSettings;
+      readonly ambient: Ambient;
+      readonly events: LeaseEvents;
+      readonly sweeps: boolean;
+    },
+  ) {
+    this.#queue = queue;
+    this.#worker = worker;
+    this.#settings = settings;
+    this.#ambient = ambient;
+    this.#events = events;
+    this.#sweeps = sweeps;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Whether work may be done under the lease right now. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Registers and starts beating. Rejects when the store cannot be reached at the start. */
+  async start(): Promise<void> {
+    await this.#register();
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#held = false;
+    this.#cancelTimer?.();
+    await this.#beating;
+  }
+
+  async #register(): Promise<void> {
+    const askedAt = this.#ambient.clock.now();
+    const { epoch } = await this.#queue.register(this.#worker, this.#settings.leaseMs);
+    this.#epoch = epoch;
+    this.#renewedAt = askedAt; // from when we asked, not when we heard: the store counts from in between
+    this.#held = !this.#stopped;
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    const delayMs = Math.min(this.#settings.sweepMs, this.#settings.heartbeatMs);
+    this.#cancelTimer = this.#ambient.clock.after(
+      delayMs,
+      () => {
+        this.#beating = this.#tick().finally(() => this.#schedule());
+      },
+      { idle: true },
+    );
+  }
+
+  async #tick(): Promise<void> {
+    const { clock } = this.#ambient;
+    try {
+      if (!this.#held) await this.#register();
+      else if (clock.now() - this.#renewedAt >= this.#settings.heartbeatMs) await this.#beat();
+    } catch (error) {
+      this.#events.failed("heartbeat", error);
+      this.#fenceSelf();
+    }
+    if (!this.#sweeps || !this.#held || this.#stopped) return;
+    try {
+      // Never before our own beat: a process that was paused would sweep itself.
+      const { fibers } = await this.#queue.sweep();
+      if (fibers > 0) this.#events.swept(fibers);
+    } catch (error) {
+      this.#events.failed("sweep", error);
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const askedAt = this.#ambient.clock.now();
+    const answer = await this.#queue.heartbeat(this.#worker, this.#epoch, this.#settings.leaseMs);
+    if (answer.status === "alive") {
+      this.#renewedAt = askedAt;
+      if (answer.cancelled.length > 0) this.#events.cancelled(answer.cancelled);
+      return;
+    }
+    this.#lose();
+    if (!this.#stopped) await this.#register();
+  }
+
+  #fenceSelf(): void {
+    const age = this.#ambient.clock.now() - this.#renewedAt;
+    if (this.#held && age >= this.#settings.leaseMs - this.#settings.sweepMs) this.#lose();
+  }
+
+  #lose(): void {
+    this.#held = false;
+    this.#events.lost();
+  }
+}

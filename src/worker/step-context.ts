@@ -1,0 +1,121 @@
+import type { Ambient } from "../domain/ambient.ts";
+import { placeOf } from "../domain/ids.ts";
+import type { Metadata } from "../domain/run.ts";
+import { sha256 } from "../domain/sha256.ts";
+import { decode } from "../domain/wire.ts";
+import type { Resident } from "../engine/resident.ts";
+
+export interface StepLogger {
+  log(level: "debug" | "info" | "warn" | "error", message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+/** What the host gives to every step. */
+export interface StepHost {
+  readonly ambient: Ambient;
+  readonly resources: Readonly<Record<string, unknown>>;
+  readonly logger: StepLogger;
+  readonly emit: (chunk: {
+    readonly run: string;
+    readonly path: string;
+    readonly visit: string;
+    readonly attempt: number;
+    readonly chunk: unknown;
+  }) => void;
+}
+
+export interface StepAt {
+  readonly path: string;
+  readonly visit: string;
+  readonly attempt: number;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The second argument of a step. Everything costly is made when it is first looked at. */
+export class WorkerStepContext {
+  readonly path: string;
+  readonly visit: string;
+  readonly attempt: number;
+  readonly #resident: Resident;
+  readonly #host: StepHost;
+  #controller: AbortController | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+  #draft: { value: unknown } | undefined;
+  #key: string | undefined;
+
+  constructor(resident: Resident, { path, visit, attempt }: StepAt, host: StepHost) {
+    this.path = path;
+    this.visit = visit;
+    this.attempt = attempt;
+    this.#resident = resident;
+    this.#host = host;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** For the worker: stops the attempt, now or when it first looks. */
+  abort(reason: unknown): void {
+    this.#aborted ??= { reason };
+    this.#controller?.abort(reason);
+  }
+
+  get context(): unknown {
+    return (this.#draft ??= { value: decode(this.#resident.fiber.context) }).value;
+  }
+
+  set context(value: unknown) {
+    this.#draft = { value };
+  }
+
+  /** The draft, when the step looked at it. */
+  draft(): { readonly value: unknown } | undefined {
+    return this.#draft;
+  }
+
+  get idempotencyKey(): string {
+    return (this.#key ??= sha256(`${this.#resident.run}/${placeOf(this.path, this.visit)}`));
+  }
+
+  get run(): { readonly id: string; readonly flow: string; readonly version: string; readonly metadata: Metadata } {
+    const { run, definition, metadata } = this.#resident;
+    return { id: run, flow: definition.name, version: definition.version, metadata };
+  }
+
+  get resources(): Readonly<Record<string, unknown>> {
+    return this.#host.resources;
+  }
+
+  get log(): { readonly [level in "debug" | "info" | "warn" | "error"]: (message: string, fields?: Fields) => void } {
+    const at = {
+      run: this.#resident.run,
+      flow: this.#resident.definition.name,
+      path: this.path,
+      visit: this.visit,
+      attempt: this.attempt,
+    };
+    const { logger } = this.#host;
+    const write =
+      (level: "debug" | "info" | "warn" | "error") =>
+      (message: string, fields: Fields = {}): void =>
+        logger.log(level, message, { ...at, ...fields });
+    return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+  }
+
+  emit(chunk: unknown): void {
+    this.#host.emit({ run: this.#resident.run, path: this.path, visit: this.visit, attempt: this.attempt, chunk });
+  }
+
+  now(): Date {
+    return new Date(this.#host.ambient.clock.now());
+  }
+
+  random(): number {
+    return this.#host.ambient.random();
+  }
+}
