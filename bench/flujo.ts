@@ -1,7 +1,13 @@
 // Every call the bench makes to the engine, in one file. The engine is the private build that run.ts makes (see install.ts).
+import { ROOT_FIBER, runId, workerId } from "./.build/domain/ids.js";
+import type { LeasedFiber } from "./.build/ports/queue.js";
+import type { NewRun, Transition } from "./.build/ports/store.js";
 import { Flujo, flow } from "./.build/index.js";
+import { sqliteStore } from "./.build/sqlite.js";
 
-const CHAIN_START = 0;
+const QUEUE = "default";
+// Longer than any measurement: a swept lease would look like a slow claim.
+const LEASE_MS = 600_000;
 
 /** How an engine is opened: "memory" or "sqlite" below a directory, and how many runs its worker takes at a time. */
 export interface Opening {
@@ -19,18 +25,18 @@ export interface Runner<Input> extends AsyncDisposable {
 export function settingsOf({ store }: Pick<Opening, "store">): Record<string, string> {
   return store === "memory"
     ? { store: "memory", fsync: "none" }
-    : { store: "sqlite (libsql)", journalMode: "wal", synchronous: "2", fsync: "every commit" };
+    : { store: "sqlite (libsql)", journalMode: "wal", synchronous: "FULL, its default", fsync: "every commit" };
 }
 
 /** A row of no-op steps, each adding one to a number. */
 export function openChain(opening: Opening, steps: number): Runner<void> {
-  let chain = flow("bench-chain", { version: "1" }).step("s0", async (x: number) => x + 1);
-  for (let i = 1; i < steps; i++) chain = chain.step(`s${i}`, async (x: number) => x + 1);
+  let chain = flow("bench-chain", { version: "1" }).step("s0", async (x) => Number(x) + 1);
+  for (let i = 1; i < steps; i++) chain = chain.step(`s${i}`, async (x) => x + 1);
   const definition = chain.build();
   const flujo = open(opening, definition);
   return {
     run: async () => {
-      const result = await flujo.run(definition, CHAIN_START);
+      const result = await flujo.run(definition, 0);
       if (result.status !== "completed" || result.output !== steps) throw unexpected(result);
     },
     [Symbol.asyncDispose]: () => flujo[Symbol.asyncDispose](),
@@ -40,8 +46,9 @@ export function openChain(opening: Opening, steps: number): Runner<void> {
 /** One step in a counted loop; `onStep` is called each time the step runs. */
 export function openLoop(opening: Opening, iterations: number, onStep: () => void): Runner<void> {
   const definition = flow("bench-loop", { version: "1" })
+    .step("start", (x) => Number(x))
     .times("loop", iterations, (body) =>
-      body.step("noop", async (x: number) => {
+      body.step("noop", async (x) => {
         onStep();
         return x + 1;
       }),
@@ -50,7 +57,7 @@ export function openLoop(opening: Opening, iterations: number, onStep: () => voi
   const flujo = open(opening, definition);
   return {
     run: async () => {
-      const result = await flujo.run(definition, CHAIN_START);
+      const result = await flujo.run(definition, 0);
       if (result.status !== "completed" || result.output !== iterations) throw unexpected(result);
     },
     [Symbol.asyncDispose]: () => flujo[Symbol.asyncDispose](),
@@ -60,7 +67,7 @@ export function openLoop(opening: Opening, iterations: number, onStep: () => voi
 /** A map with one no-op step an item, under the default window. */
 export function openMap(opening: Opening): Runner<readonly number[]> {
   const definition = flow("bench-map", { version: "1" })
-    .map("items", {}, (body) => body.step("noop", async (x: number) => x + 1))
+    .map("items", numbersIn, (item) => item.step("noop", async (x) => x + 1))
     .build();
   const flujo = open(opening, definition);
   return {
@@ -72,8 +79,12 @@ export function openMap(opening: Opening): Runner<readonly number[]> {
   };
 }
 
-/** Runs that wait for a signal which never comes; `run` resolves when the run is parked, `start` when the worker polls. */
-export function openParking(opening: Opening): Runner<number> & { start(): Promise<unknown> } {
+function numbersIn(value: unknown): number[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Runs that wait for a signal which never comes; `run` resolves when the run is parked. */
+export function openParking(opening: Opening): Runner<number> {
   const definition = parkingFlow();
   const flujo = open(opening, definition);
   return {
@@ -87,7 +98,7 @@ export function openParking(opening: Opening): Runner<number> & { start(): Promi
 
 function parkingFlow() {
   return flow("bench-parking", { version: "1" })
-    .step("before", async (x: number) => x + 1)
+    .step("before", async (x) => Number(x) + 1)
     .waitForSignal("park", "go")
     .build();
 }
@@ -113,57 +124,55 @@ export interface Queue extends AsyncDisposable {
 
 /** Opens the queue of the parking flow's runs in `directory`. */
 export async function openQueue(directory: string): Promise<Queue> {
-  const { fingerprint, name, version } = parkingFlow();
-  const store = openStore(`${directory}/flujo.db`);
-  await store.migrate();
+  const { fingerprint } = parkingFlow();
+  const store = await sqliteStore({ path: `${directory}/flujo.db` });
   const worker = workerId(`bench-${process.pid}`);
   const { epoch } = await store.register(worker, LEASE_MS);
+  const request = { worker, epoch, fingerprints: [fingerprint], queues: [QUEUE], limit: 1 };
   const claimed: LeasedFiber[] = [];
-  const fill = async (count: number) => {
-    const now = Date.now();
-    const fiber = {
-      key: ROOT_FIBER,
-      state: {},
-      value: 0,
-      context: {},
-      aside: {},
-      queue: "default",
-      priority: 0,
-      leased: false,
-      readyAt: now,
-    };
-    const runs = Array.from({ length: count }, (_, i) => ({
-      ...{
-        id: runId(`ready-${process.pid}-${now}-${i}`),
-        flow: name,
-        version,
-        fingerprint,
-        input: 0,
-        metadata: {},
-        createdAt: now,
-      },
-      ...{ root: fiber, event: { at: now, facts: {} }, blobs: [] },
-    }));
-    await store.createRuns(runs);
+  return {
+    fill: async (count) => {
+      await store.createRuns(Array.from({ length: count }, (_, i) => readyRun(`ready-${process.pid}-${i}`)));
+    },
+    claimOne: async () => {
+      const fibers = await store.claim(request);
+      claimed.push(...fibers);
+      return fibers.length === 1;
+    },
+    finish: async () => {
+      const outcomes = await store.commit(claimed.map((fiber) => endOf(fiber, { worker, epoch })));
+      const failed = outcomes.find(({ status }) => status !== "committed");
+      if (failed !== undefined) throw unexpected(failed);
+    },
+    [Symbol.asyncDispose]: () => store.close(),
   };
-  const claimOne = async () => {
-    const request = { worker, epoch, fingerprints: [fingerprint], queues: ["default"], limit: 1 };
-    const fibers = await store.claim(request);
-    claimed.push(...fibers);
-    return fibers.length === 1;
+}
+
+/** A run that any worker of the parking flow may claim. Its state is never planned with, so it may be empty. */
+function readyRun(id: string): NewRun {
+  const { fingerprint, name: flowName, version } = parkingFlow();
+  const now = Date.now();
+  const data = { state: {}, value: 0, context: {}, aside: {} };
+  const root = { ...data, key: ROOT_FIBER, queue: QUEUE, priority: 0, leased: false, readyAt: now };
+  const event = { at: now, facts: [] };
+  return {
+    id: runId(id),
+    flow: flowName,
+    version,
+    fingerprint,
+    input: 0,
+    metadata: {},
+    createdAt: now,
+    root,
+    event,
+    blobs: [],
   };
-  const finish = async () => {
-    const none = { consume: [], send: [], spawn: [], startRuns: [], cancelRuns: [], blobs: [] };
-    const ended = {
-      position: { kind: "ended", outcome: "completed" },
-      endRun: { status: "completed", at: Date.now() },
-    } as const;
-    const lease = { worker, epoch };
-    const outcomes = await store.commit(
-      claimed.map(({ run, key, seq }) => ({ ...none, ...ended, run, fiber: key, lease, expectedSeq: seq, state: {} })),
-    );
-    const failed = outcomes.find(({ status }) => status !== "committed");
-    if (failed !== undefined) throw unexpected(failed);
+}
+
+function endOf({ run, key, seq }: LeasedFiber, lease: Transition["lease"]): Transition {
+  return {
+    ...{ run, fiber: key, lease, expectedSeq: seq, state: {}, position: { kind: "ended", outcome: "completed" } },
+    ...{ consume: [], send: [], spawn: [], startRuns: [], cancelRuns: [], blobs: [] },
+    endRun: { status: "completed", at: Date.now() },
   };
-  return { fill, claimOne, finish, [Symbol.asyncDispose]: () => store.close() };
 }

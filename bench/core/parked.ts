@@ -1,91 +1,80 @@
 // 100,000 runs wait for a signal in a SQLite file. A worker that opens it must claim as fast, and be as small, as on an empty one.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Bench, find, medianOf, pairedRatio, roundRobin, scaled, seriesOf } from "../bench.ts";
+import { type Bench, type Rounds, find, medianOf, pairedRatio, roundRobin, scaled, seriesOf } from "../bench.ts";
 import { runChild } from "../child.ts";
 import { type Measured, judge, peerFigure } from "../result.ts";
 import { figure } from "../table.ts";
 
 const PARKED = 100_000;
+const CLAIMS = 300;
 
-/** Parks the runs once, then lets fresh workers claim beside them and beside nothing, in turn. */
+/** Parks the runs once, then lets fresh processes claim beside them and beside nothing. */
 export async function measureParked(bench: Bench): Promise<Measured> {
   const directory = join(bench.data, `parked-${process.pid}`);
+  const empty = join(directory, "empty");
+  const full = join(directory, "full");
+  const count = scaled(bench, PARKED, 1_000);
   try {
-    const count = scaled(bench, PARKED, 1_000);
-    const fileOf = (parked: number) => join(directory, `${parked}`);
-    for (const parked of [0, count]) mkdirSync(fileOf(parked), { recursive: true });
+    for (const each of [empty, full]) mkdirSync(each, { recursive: true });
     bench.progress(`parking ${count} runs`);
-    const error = await park(bench, fileOf(count), count);
-    if (error !== undefined) return failed(error);
-    const contestants = [0, count].map((parked) => ({
-      id: `${parked}`,
-      spec: { file: "subjects/claim.ts", arguments: ["--directory", fileOf(parked), "--runs", "300"], exposeGc: true },
-    }));
-    return report(await roundRobin(bench, contestants), count);
+    const park = { file: "subjects/park.ts", arguments: ["--directory", full, "--items", `${count}`] };
+    const parked = await runChild(bench.runtime, park);
+    if ("error" in parked) return report([{ id: "claim", lines: [], error: parked.error }], count);
+    const claim = ["--directory", empty, "--beside", full, "--runs", `${CLAIMS}`];
+    const idle = (id: string, where: string) => ({
+      id,
+      spec: { file: "subjects/idle-worker.ts", arguments: ["--directory", where], exposeGc: true },
+    });
+    const all = await roundRobin(bench, [
+      { id: "claim", spec: { file: "subjects/claim.ts", arguments: claim } },
+      idle("idle, nothing parked", empty),
+      idle("idle", full),
+    ]);
+    return report([{ id: "park", lines: [parked.line], error: undefined }, ...all], count);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-/** Returns why it could not, or undefined when the runs are parked. */
-async function park(bench: Bench, file: string, count: number): Promise<string | undefined> {
-  const outcome = await runChild(bench.runtime, {
-    file: "subjects/park.ts",
-    arguments: ["--directory", file, "--items", `${count}`],
-  });
-  return "error" in outcome ? outcome.error : undefined;
-}
-
-const BOUND = { bound: { atMost: 1.5 }, of: "×" };
-
-function failed(error: string): Measured {
-  const name = "claim beside 100,000 parked runs";
-  return {
-    results: [judge({ name, metric: "claim p50", unit: "µs", value: null, ratio: null, ...BOUND, error })],
-    tables: [],
-    rows: [],
-  };
-}
-
-function report(all: Awaited<ReturnType<typeof roundRobin>>, count: number): Measured {
-  const empty = find(all, "0");
-  const full = find(all, `${count}`);
-  const value = medianOf(full, "claimP50Micros");
-  const before = medianOf(empty, "claimP50Micros");
-  const rss = medianOf(full, "rssMb");
-  const rssBefore = medianOf(empty, "rssMb");
+function report(all: readonly Rounds[], count: number): Measured {
+  const parked = count.toLocaleString("en-US");
+  const claim = find(all, "claim");
+  const small = find(all, "idle, nothing parked");
+  const large = find(all, "idle");
+  const row = (label: string, prefix: string, idle: Rounds | undefined) => [
+    label,
+    ...[`${prefix}P50Micros`, `${prefix}P99Micros`].map((key) => figure(medianOf(claim, key))),
+    figure(medianOf(idle, "rssMb")),
+  ];
   return {
     results: [
       judge({
-        name: `claim beside ${count.toLocaleString("en-US")} parked runs`,
+        name: `claim beside ${parked} parked runs`,
         metric: "claim p50, SQLite",
         unit: "µs",
-        value,
-        peers: { "nothing parked": peerFigure(before, empty?.error) },
-        ratio: pairedRatio(seriesOf(full, "claimP50Micros"), seriesOf(empty, "claimP50Micros")),
-        ...BOUND,
-        error: full?.error,
+        value: medianOf(claim, "fullP50Micros"),
+        peers: { "nothing parked": peerFigure(medianOf(claim, "emptyP50Micros"), claim?.error) },
+        ratio: pairedRatio(seriesOf(claim, "fullP50Micros"), seriesOf(claim, "emptyP50Micros")),
+        bound: { atMost: 1.5 },
+        of: "×",
+        error: claim?.error,
       }),
       judge({
-        name: `memory of a worker beside ${count.toLocaleString("en-US")} parked runs`,
+        name: `memory of a worker beside ${parked} parked runs`,
         metric: "RSS of a fresh idle worker, SQLite",
         unit: "MB",
-        value: rss,
-        peers: { "nothing parked": peerFigure(rssBefore, empty?.error) },
-        ratio: pairedRatio(seriesOf(full, "rssMb"), seriesOf(empty, "rssMb")),
-        error: full?.error,
+        value: medianOf(large, "rssMb"),
+        peers: { "nothing parked": peerFigure(medianOf(small, "rssMb"), small?.error) },
+        ratio: pairedRatio(seriesOf(large, "rssMb"), seriesOf(small, "rssMb")),
+        error: large?.error,
       }),
     ],
     tables: [
       {
-        title: "Claiming one ready run from a SQLite file",
-        header: ["parked", "claims", "p50 µs", "p99 µs", "RSS MB"],
-        rows: all.map((rounds) => [
-          Number(rounds.id).toLocaleString("en-US"),
-          `${rounds.lines[0]?.["claims"] ?? "–"}`,
-          ...["claimP50Micros", "claimP99Micros", "rssMb"].map((key) => figure(medianOf(rounds, key))),
-        ]),
+        title: `Claiming one ready run from a SQLite file (${CLAIMS} claims, each file in turn) and idling on it`,
+        header: ["parked", "claim p50 µs", "claim p99 µs", "idle RSS MB"],
+        rows: [row("0", "empty", small), row(parked, "full", large)],
       },
     ],
     rows: all.map((rounds) => ({ id: rounds.id, error: rounds.error, rounds: rounds.lines })),

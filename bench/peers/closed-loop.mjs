@@ -19,6 +19,7 @@ function readArguments() {
       items: { type: "string", default: "1000" },
       data: { type: "string" },
       directory: { type: "string" },
+      beside: { type: "string" },
       store: { type: "string", default: "memory" },
       synchronous: { type: "string", default: "FULL" },
     },
@@ -31,6 +32,7 @@ function readArguments() {
     items: wholeNumber("items", values.items),
     data: values.data,
     directory: values.directory,
+    beside: values.beside,
     store: oneOf("store", values.store, ["memory", "sqlite"]),
     synchronous: oneOf("synchronous", values.synchronous, ["FULL", "NORMAL"]),
   };

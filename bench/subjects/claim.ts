@@ -1,43 +1,38 @@
-// Claims ready runs one by one from a file that may hold parked ones, then looks how large an idle worker on that file is.
-import { setTimeout as sleep } from "node:timers/promises";
-import { openParking, openQueue, settingsOf } from "../flujo.ts";
+// Claims ready runs one by one, in turn from an empty file and from one that holds parked runs: what slows the disk down for
+// a moment slows both.
+import { type Queue, openQueue, settingsOf } from "../flujo.ts";
 import { arguments_, quantile } from "../peers/closed-loop.mjs";
 import { reportFlujo } from "./report.ts";
 
 const WARM_UP_CLAIMS = 100;
-// Long enough for a worker to have polled, beaten and swept a few times.
-const IDLE_MS = 1_500;
 
-const { runs, directory } = arguments_;
-if (directory === undefined) throw new RangeError("--directory must name the directory of the database");
+const { runs, directory, beside } = arguments_;
+if (directory === undefined || beside === undefined)
+  throw new RangeError("--directory and --beside must name databases");
 
-async function timeClaims(directory: string): Promise<number[]> {
-  await using queue = await openQueue(directory);
-  await queue.fill(WARM_UP_CLAIMS + runs);
-  const micros: number[] = [];
-  for (let i = 0; i < WARM_UP_CLAIMS + runs; i++) {
-    const startedAt = performance.now();
-    if (!(await queue.claimOne())) throw new Error(`claim ${i} found nothing`);
-    if (i >= WARM_UP_CLAIMS) micros.push((performance.now() - startedAt) * 1000);
-  }
-  await queue.finish();
-  return micros.sort((a, b) => a - b);
+async function claimMicros(queue: Queue): Promise<number> {
+  const startedAt = performance.now();
+  if (!(await queue.claimOne())) throw new Error("a claim found nothing");
+  return (performance.now() - startedAt) * 1000;
 }
 
-/** RSS (bytes) of this process once a worker has idled on the file. */
-async function idleWorker(directory: string): Promise<number> {
-  await using worker = openParking({ store: "sqlite", directory, concurrency: 16 });
-  await worker.start();
-  await sleep(IDLE_MS);
-  globalThis.gc?.();
-  return process.memoryUsage.rss();
+await using empty = await openQueue(directory);
+await using full = await openQueue(beside);
+const queues = [empty, full];
+const micros: [number[], number[]] = [[], []];
+for (const queue of queues) await queue.fill(WARM_UP_CLAIMS + runs);
+for (let i = 0; i < WARM_UP_CLAIMS + runs; i++) {
+  const pair = [await claimMicros(empty), await claimMicros(full)] as const;
+  if (i < WARM_UP_CLAIMS) continue;
+  micros[0].push(pair[0]);
+  micros[1].push(pair[1]);
 }
-
-const micros = await timeClaims(directory);
-const rss = await idleWorker(directory);
+for (const queue of queues) await queue.finish();
+for (const each of micros) each.sort((a, b) => a - b);
 reportFlujo(settingsOf({ store: "sqlite" }), {
-  claims: micros.length,
-  claimP50Micros: quantile(micros, 0.5),
-  claimP99Micros: quantile(micros, 0.99),
-  rssMb: rss / 2 ** 20,
+  claims: runs,
+  emptyP50Micros: quantile(micros[0], 0.5),
+  emptyP99Micros: quantile(micros[0], 0.99),
+  fullP50Micros: quantile(micros[1], 0.5),
+  fullP99Micros: quantile(micros[1], 0.99),
 });
