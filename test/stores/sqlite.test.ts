@@ -22,12 +22,12 @@ async function openAt(path: string, clock: Clock): Promise<Store> {
 storeConformance(
   {
     name: "sqlite",
-    open: async ({ clock }) => await openAt(join(directory, `case-${files++}.db`), clock),
+    open: async ({ clock }) => openAt(join(directory, `case-${files++}.db`), clock),
     reopen: async (store, { clock }) => {
       const path = paths.get(store);
       if (path === undefined) throw new Error("expected a store of this suite");
       await store.close();
-      return await openAt(path, clock);
+      return openAt(path, clock);
     },
   },
   { describe, expect, test },

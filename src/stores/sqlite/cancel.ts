@@ -1,4 +1,5 @@
 import { ROOT_FIBER, type RunId } from "../../domain/ids.ts";
+import type { Transition } from "../../ports/store.ts";
 import { numberOrNull, textIn } from "./rows.ts";
 import { storable } from "./text.ts";
 import type { Work } from "./work.ts";
@@ -24,9 +25,12 @@ export function cancelRun(work: Work, run: RunId, reason: string): "requested" |
   return "requested";
 }
 
+type ForkCancel = NonNullable<Transition["cancelFork"]>;
+
+const OPEN_CHILDREN =
+  "SELECT key FROM fibers WHERE run = ? AND parent = ? AND fork = ? AND parent IS NOT NULL AND ended IS NULL";
+
 /** Every open child of one fork; the partial index lists exactly those. */
-export function cancelFork(work: Work, run: RunId, parent: string, fork: number, reason: string): void {
-  const open =
-    "SELECT key FROM fibers WHERE run = ? AND parent = ? AND fork = ? AND parent IS NOT NULL AND ended IS NULL";
-  for (const row of work.db.all(open, run, parent, fork)) requestCancel(work, run, textIn(row, "key"), reason);
+export function cancelFork(work: Work, run: RunId, parent: string, { fork, reason }: ForkCancel): void {
+  for (const row of work.db.all(OPEN_CHILDREN, run, parent, fork)) requestCancel(work, run, textIn(row, "key"), reason);
 }

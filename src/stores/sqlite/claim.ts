@@ -1,5 +1,5 @@
-import type { WorkerId } from "../../domain/ids.ts";
 import type { ClaimRequest, LeasedFiber } from "../../ports/queue.ts";
+import type { Lease } from "../../ports/store.ts";
 import type { Connection } from "./driver.ts";
 import { messagesNamed, stopAwaiting } from "./messages.ts";
 import { fiberRecord, fingerprintIn, metadataIn, namesIn, numberIn, parentIn } from "./rows.ts";
@@ -86,12 +86,13 @@ const READ_TAKEN = `
   FROM fibers JOIN runs ON runs.id = fibers.run LEFT JOIN contexts ON contexts.fiber = fibers.id WHERE fibers.id = ?`;
 const START_RUN = "UPDATE runs SET status = 'running', started_at = ? WHERE id = ? AND status = 'pending'";
 
-export function claim({ db, now }: Work, { worker, epoch, limit, ...wanted }: ClaimRequest): readonly LeasedFiber[] {
+export function claim(work: Work, { worker, epoch, limit, ...wanted }: ClaimRequest): readonly LeasedFiber[] {
+  const { db, now } = work;
   if (currentLease(db, { worker, epoch }) === undefined) return [];
-  return dueFibers(db, wanted, now, limit).map((id) => take(db, now, id, worker, epoch));
+  return dueFibers(db, wanted, now, limit).map((id) => take(work, id, { worker, epoch }));
 }
 
-function take(db: Connection, now: number, id: number, worker: WorkerId, epoch: number): LeasedFiber {
+function take({ db, now }: Work, id: number, { worker, epoch }: Lease): LeasedFiber {
   db.run(TAKE, worker, epoch, id);
   const row = db.get(READ_TAKEN, id);
   const fiber = fiberRecord(row);

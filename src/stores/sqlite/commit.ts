@@ -3,9 +3,12 @@ import type { CommitOutcome, Lease, Transition } from "../../ports/store.ts";
 import type { Connection, SqlValue } from "./driver.ts";
 import { applyEffects, hasEffects } from "./effects.ts";
 import { isRowFault } from "./errors.ts";
-import { awaitNames, mailboxHolds, consumeMessage } from "./messages.ts";
+import { type Encoded, encode } from "./encode.ts";
+import { END_FIBER, PARK_FIBER, QUEUE_FIBER, updateFiber, UPSERT_ASIDE, UPSERT_CONTEXT } from "./fiber-sql.ts";
+import { awaitNames, consumeMessage, mailboxHolds } from "./messages.ts";
 import { numberOrNull, textOrNull } from "./rows.ts";
-import { json, original, storable } from "./text.ts";
+import { original, storable } from "./text.ts";
+import { fitsTogether, type Ready, TOGETHER, writeTogether } from "./together.ts";
 import type { Work } from "./work.ts";
 
 /*
@@ -13,10 +16,10 @@ import type { Work } from "./work.ts";
  *
  * The common transition keeps its fiber: INSERT the event (its WHERE is the fence, and it links to the fiber's last event),
  * UPDATE the fiber. Everything is encoded before the first statement, so nothing can be half-written and no savepoint is
- * needed. All others run inside a savepoint.
+ * needed. Several of them in a row go together, ten rows per statement. All others run inside a savepoint.
  *
- * Row by row, not through json_each: the two statements cost 14 µs of CPU per transition in batches of 100, one statement
- * over json_each 26 µs (it builds, parses and unquotes the JSON a second time).
+ * Not through json_each: over tables of the same shape one statement per batch cost 26 µs of CPU per transition and row by
+ * row 26 µs too, since the JSON is built, parsed and unquoted a second time.
  */
 
 const INSERT_EVENT_FENCED = `
@@ -32,26 +35,62 @@ const COMMITTED: CommitOutcome = Object.freeze({ status: "committed", woken: fal
 const LOST: CommitOutcome = Object.freeze({ status: "lost" });
 const CONFLICT: CommitOutcome = Object.freeze({ status: "conflict" });
 
+/** One call of `commit`. */
 export class Batch {
   readonly #work: Work;
   readonly #db: Connection;
   /** Workers of which some fiber has an open cancel request: only their transitions look at the column. */
   readonly #cancelled = new Map<string, boolean>();
+  readonly #outcomes: (CommitOutcome | undefined)[] = [];
+  #group: Ready[] = [];
+  readonly #grouped = new Set<string>();
 
   constructor(work: Work) {
     this.#work = work;
     this.#db = work.db;
   }
 
-  commit(transition: Transition): CommitOutcome {
+  commit(batch: readonly Transition[]): readonly CommitOutcome[] {
+    for (const [index, transition] of batch.entries()) this.#accept(transition, index);
+    this.#flush();
+    return this.#outcomes.map((outcome, index) => outcome ?? missing(index));
+  }
+
+  #accept(transition: Transition, index: number): void {
     let encoded: Encoded;
     try {
       encoded = encode(transition);
     } catch (error) {
-      return rejected(transition, error);
+      this.#outcomes[index] = rejected(transition, error);
+      return;
     }
     const simple = transition.position.kind === "held" && !hasEffects(transition);
-    return simple ? this.#simple(transition, encoded) : this.#guarded(transition, encoded);
+    if (simple && fitsTogether(transition, encoded)) {
+      this.#join({ index, transition, encoded });
+      return;
+    }
+    this.#flush(); // whatever came before in the batch comes before in the store
+    this.#outcomes[index] = simple ? this.#simple(transition, encoded) : this.#guarded(transition, encoded);
+  }
+
+  #join(ready: Ready): void {
+    const { run, fiber } = ready.transition;
+    const key = `${run}/${fiber}`;
+    if (this.#grouped.has(key)) this.#flush();
+    this.#grouped.add(key);
+    this.#group.push(ready);
+    if (this.#group.length === TOGETHER) this.#flush();
+  }
+
+  #flush(): void {
+    const group = this.#group;
+    if (group.length === 0) return;
+    this.#group = [];
+    this.#grouped.clear();
+    const together = group.length === TOGETHER && writeTogether(this.#work, group);
+    for (const { index, transition, encoded } of group) {
+      this.#outcomes[index] = together ? this.#outcome(transition) : this.#simple(transition, encoded);
+    }
   }
 
   #simple(t: Transition, encoded: Encoded): CommitOutcome {
@@ -174,73 +213,6 @@ export class Batch {
   }
 }
 
-const UPSERT_CONTEXT = `
-  INSERT INTO contexts (fiber, context, aside) SELECT id, ?, 'null' FROM fibers WHERE run = ? AND key = ?
-  ON CONFLICT (fiber) DO UPDATE SET context = excluded.context`;
-
-const UPSERT_ASIDE = `
-  INSERT INTO contexts (aside, fiber, context) SELECT ?, id, '{}' FROM fibers WHERE run = ? AND key = ?
-  ON CONFLICT (fiber) DO UPDATE SET aside = excluded.aside`;
-
-const END_FIBER =
-  "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = NULL, cancel = NULL, ended = ? WHERE run = ? AND key = ?";
-
-const QUEUE_FIBER = `
-  UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = CASE WHEN cancel IS NULL THEN ?1 ELSE min(?1, ?2) END
-  WHERE run = ?3 AND key = ?4`;
-
-const PARK_FIBER = `
-  UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = CASE WHEN cancel IS NULL THEN ?1 ELSE ?2 END
-  WHERE run = ?3 AND key = ?4`;
-
-interface FiberParts {
-  readonly value: boolean;
-  readonly event: boolean;
-  readonly wait: boolean;
-  readonly scheduling: boolean;
-  readonly acknowledge: boolean;
-}
-
-const UPDATES = new Map<number, string>();
-
-/** The columns a transition names, and no others; values in this order, then run and key. */
-function updateFiber({ value, event, wait, scheduling, acknowledge }: FiberParts): string {
-  const variant =
-    Number(value) | (Number(event) << 1) | (Number(wait) << 2) | (Number(scheduling) << 3) | (Number(acknowledge) << 4);
-  let sql = UPDATES.get(variant);
-  if (sql === undefined) {
-    sql = `UPDATE fibers SET seq = seq + 1, deliveries = 0, state = ?${value ? ", value = ?" : ""}${event ? ", head = ?" : ""}${
-      wait ? ", names = ?, wait = ?" : ", names = NULL, wait = NULL"
-    }${scheduling ? ", queue = ?, priority = ?" : ""}${acknowledge ? ", cancel = NULL" : ""} WHERE run = ? AND key = ?`;
-    UPDATES.set(variant, sql);
-  }
-  return sql;
-}
-
-/** A transition as text, made before anything is written: what cannot be encoded is refused while nothing has happened. */
-interface Encoded {
-  readonly state: string;
-  readonly value: string | undefined;
-  readonly context: string | undefined;
-  readonly aside: string | undefined;
-  readonly facts: string | undefined;
-  readonly names: string | undefined;
-  readonly wait: string | undefined;
-}
-
-function encode({ state, value, context, aside, event, position, wait }: Transition): Encoded {
-  const parked = position.kind === "parked";
-  return {
-    state: json(state),
-    value: value === undefined ? undefined : json(value),
-    context: context === undefined ? undefined : json(context),
-    aside: aside === undefined ? undefined : json(aside),
-    facts: event === undefined ? undefined : json(event.facts),
-    names: parked ? json(position.names.map(storable)) : undefined,
-    wait: parked && wait !== undefined ? json(wait) : undefined,
-  };
-}
-
 function rejected({ run, fiber }: Transition, cause: unknown): CommitOutcome {
   const said = cause instanceof Error ? cause.message : String(cause);
   return {
@@ -249,4 +221,8 @@ function rejected({ run, fiber }: Transition, cause: unknown): CommitOutcome {
       cause,
     }),
   };
+}
+
+function missing(index: number): never {
+  throw new Error(`the transition ${index} of the batch has no outcome`);
 }

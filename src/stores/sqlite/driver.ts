@@ -22,7 +22,10 @@ export interface SqliteDriver {
 /** A connection that prepares each statement once: every SQL text below is a constant, so the cache stays small. */
 export class Connection {
   readonly #driver: SqliteDriver;
-  readonly #prepared = new Map<string, SqliteStatement>();
+  // One statement for each way of calling: in libsql 0.5 a `get` after an `all` of the same statement sees the old values.
+  readonly #runs = new Map<string, SqliteStatement>();
+  readonly #gets = new Map<string, SqliteStatement>();
+  readonly #alls = new Map<string, SqliteStatement>();
   /** Undefined for databases that are not a file of ours to watch. */
   readonly path: string | undefined;
   readonly #owned: boolean;
@@ -33,23 +36,27 @@ export class Connection {
     this.#owned = owned;
   }
 
-  #statement(sql: string): SqliteStatement {
-    let statement = this.#prepared.get(sql);
-    if (statement === undefined) this.#prepared.set(sql, (statement = this.#driver.prepare(sql)));
+  #statement(sql: string, cache: Map<string, SqliteStatement>): SqliteStatement {
+    let statement = cache.get(sql);
+    if (statement === undefined) {
+      const prepared = this.#driver.prepare(sql);
+      statement = this.#owned ? packed(prepared) : prepared;
+      cache.set(sql, statement);
+    }
     return statement;
   }
 
   /** Runs a statement that returns no rows; answers how many it changed. */
   run(sql: string, ...values: SqlValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
+    return Number(this.#statement(sql, this.#runs).run(...values).changes);
   }
 
   get(sql: string, ...values: SqlValue[]): unknown {
-    return this.#statement(sql).get(...values) ?? undefined;
+    return this.#statement(sql, this.#gets).get(...values) ?? undefined;
   }
 
   all(sql: string, ...values: SqlValue[]): readonly unknown[] {
-    return this.#statement(sql).all(...values);
+    return this.#statement(sql, this.#alls).all(...values);
   }
 
   /** For text with several statements, and for pragmas that are set. */
@@ -97,7 +104,7 @@ export class Connection {
   }
 
   close(): void {
-    this.#prepared.clear();
+    for (const cache of [this.#runs, this.#gets, this.#alls]) cache.clear();
     if (this.#owned) this.#driver.close();
   }
 }
@@ -115,6 +122,22 @@ export async function openFile(path: string, readonly: boolean): Promise<Connect
   } catch (error) {
     throw new FlujoError("STORE_UNAVAILABLE", `cannot open the database ${path}`, { cause: error });
   }
+}
+
+/** libsql takes the values as one array too, and is 0.7 µs per call faster at it; alone, a null is taken for an object. */
+interface PackedStatement {
+  run(values: readonly SqlValue[]): { readonly changes: number | bigint };
+  get(values: readonly SqlValue[]): unknown;
+  all(values: readonly SqlValue[]): unknown[];
+}
+
+function packed(statement: SqliteStatement): SqliteStatement {
+  const native = statement as unknown as PackedStatement;
+  return {
+    run: (...values) => native.run(values),
+    get: (...values) => native.get(values),
+    all: (...values) => native.all(values),
+  };
 }
 
 type OpenDriver = new (path: string) => SqliteDriver;

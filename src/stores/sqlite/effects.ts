@@ -26,7 +26,7 @@ export function applyEffects(work: Work, t: Transition): void {
   for (const fiber of t.spawn) insertFiber(work, fiber, { run: t.run, owner: fiber.leased ? t.lease : undefined });
   for (const run of t.startRuns) insertRun(work, run);
   for (const message of t.send) deliver(work, message);
-  if (t.cancelFork !== undefined) cancelFork(work, t.run, t.fiber, t.cancelFork.fork, t.cancelFork.reason);
+  if (t.cancelFork !== undefined) cancelFork(work, t.run, t.fiber, t.cancelFork);
   for (const { run, reason } of t.cancelRuns) cancelRun(work, run, reason);
   if (t.dropFork !== undefined) dropFork(work, t.run, t.fiber, t.dropFork);
   if (t.endRun !== undefined) endRun(work, t.run, t.fiber, t.endRun);

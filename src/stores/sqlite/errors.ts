@@ -1,6 +1,6 @@
 import { FlujoError } from "../../domain/errors.ts";
 
-/** Primary result codes of SQLite that mean: not now, or not on this disk. The work is kept and tried again. */
+/** Primary result codes of SQLite. */
 const CONSTRAINT = 19;
 const MISMATCH = 20;
 const TOO_BIG = 18;
@@ -45,13 +45,10 @@ export function storeError(error: unknown, path: string | undefined): FlujoError
   if (error instanceof FlujoError) return error;
   const where = path === undefined ? "the database" : `the database ${path}`;
   const said = error instanceof Error ? error.message : String(error);
-  switch (resultCode(error)) {
-    case CORRUPT:
-    case NOT_A_DATABASE:
-      return new FlujoError("STORE_CORRUPT", `${where} is damaged or not a database: ${said}`, { cause: error });
-    case BUSY:
-      return new FlujoError("STORE_UNAVAILABLE", `${where} stayed locked by another process`, { cause: error });
-    default:
-      return new FlujoError("STORE_UNAVAILABLE", `${where} refused: ${said}`, { cause: error });
+  const code = resultCode(error);
+  if (code === CORRUPT || code === NOT_A_DATABASE) {
+    return new FlujoError("STORE_CORRUPT", `${where} is damaged or not a database: ${said}`, { cause: error });
   }
+  const what = code === BUSY ? "stayed locked by another process" : `refused: ${said}`;
+  return new FlujoError("STORE_UNAVAILABLE", `${where} ${what}`, { cause: error });
 }

@@ -76,15 +76,11 @@ export class SqliteStore implements Store {
 
   async createRuns(runs: readonly NewRun[]): Promise<readonly CreateOutcome[]> {
     if (runs.length === 0) return [];
-    return await this.#write((work) => runs.map((run) => createRun(work, run)));
+    return this.#write((work) => runs.map((run) => createRun(work, run)));
   }
 
   async commit(batch: readonly Transition[]): Promise<readonly CommitOutcome[]> {
-    if (batch.length === 0) return [];
-    return await this.#write((work) => {
-      const commits = new Batch(work);
-      return batch.map((transition) => commits.commit(transition));
-    });
+    return batch.length === 0 ? [] : this.#write((work) => new Batch(work).commit(batch));
   }
 
   signal(message: NewMessage): Promise<SignalOutcome> {
@@ -167,7 +163,7 @@ export class SqliteStore implements Store {
   /** Looks without the write lock first: an idle worker that polls stands in nobody's way. */
   async claim(request: ClaimRequest): Promise<readonly LeasedFiber[]> {
     const due = await this.#read((db) => (request.limit < 1 ? [] : dueFibers(db, request, this.#now(), 1)));
-    return due.length === 0 ? [] : await this.#write((work) => claim(work, request));
+    return due.length === 0 ? [] : this.#write((work) => claim(work, request));
   }
 
   heartbeat(worker: WorkerId, epoch: number, leaseMs: number): Promise<HeartbeatOutcome> {
@@ -177,7 +173,7 @@ export class SqliteStore implements Store {
   /** Looks without the write lock first: in a healthy cluster there is nothing to sweep. */
   async sweep(): Promise<SweepOutcome> {
     const expired = await this.#read((db) => anyExpired(db, this.#now()));
-    return expired ? await this.#write(sweep) : { workers: [], fibers: 0 };
+    return expired ? this.#write(sweep) : { workers: [], fibers: 0 };
   }
 
   release(worker: WorkerId, epoch: number, which?: Which): Promise<number> {

@@ -3,9 +3,12 @@
  * text is kept as JSON behind a mark. JSON columns need none of this: JSON.stringify escapes both.
  */
 const MARK = "\u0001";
-const UNSAFE = /[\0\u0001]|\p{Surrogate}/u;
+const NUL = "\0";
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
-export const storable = (text: string): string => (UNSAFE.test(text) ? MARK + JSON.stringify(text) : text);
+const isSafe = (text: string): boolean => !text.includes(NUL) && !text.startsWith(MARK) && !LONE_SURROGATE.test(text);
+
+export const storable = (text: string): string => (isSafe(text) ? text : MARK + JSON.stringify(text));
 
 export const storableOrNull = (text: string | undefined): string | null => (text === undefined ? null : storable(text));
 
