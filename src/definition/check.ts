@@ -137,9 +137,9 @@ function checkFork({ path, children, concurrency, join, merge }: ForkNode, repor
   }
   const names = children.kind === "branches" ? Object.keys(children.branches) : undefined;
   if (names?.length === 0) report(path, "has no branches");
-  if (children.kind === "map" && typeof children.items !== "function")
+  if (children.kind === "map" && children.items !== undefined && typeof children.items !== "function")
     report(path, "needs a function that gives the items");
-  checkJoin(path, join, { names, report, chosen: children.kind === "branches" && children.choose !== undefined });
+  checkJoin(path, join, { names, report });
   if (merge.kind === "context-update") {
     const repeated = merge.fields?.filter((field, i, all) => all.indexOf(field) !== i) ?? [];
     if (repeated.length > 0) report(path, `merge.fields: ${repeated.map(shown).join(", ")} is listed twice`);
@@ -167,7 +167,6 @@ const MERGES: readonly string[] = [
 interface JoinScene {
   /** Names of the branches; undefined for a map. */
   readonly names: readonly string[] | undefined;
-  readonly chosen: boolean;
   readonly report: Report;
 }
 

@@ -92,7 +92,7 @@ function retryShape({ attempts, firstDelayMs, factor, maxDelayMs, jitter, retryI
 function forkShape({ kind, id, children, concurrency, join, merge }: ForkNode): Wire {
   const shape: Shape = { kind, id, concurrency, join: joinShape(join), merge: mergeShape(merge) };
   return children.kind === "map"
-    ? { ...shape, over: "map", body: shapeOf(children.body) }
+    ? { ...shape, over: "map", items: children.items !== undefined, body: shapeOf(children.body) }
     : { ...shape, over: "branches", branches: named(children.branches), choose: children.choose !== undefined };
 }
 

@@ -1,12 +1,12 @@
 import { seal } from "../definition/build.ts";
 import type { Definition } from "../definition/definition.ts";
-import type { FlowMeta } from "../definition/meta.ts";
 import type { Node, SequenceNode } from "../definition/node.ts";
 import type { Duration } from "../domain/duration.ts";
-import { childPath, type NodePath, type RunId } from "../domain/ids.ts";
+import type { RunId } from "../domain/ids.ts";
+import type { Schema } from "../domain/schema.ts";
+import { type Chain, continues, extended, NOT_CONTINUED, placeIn, unlink } from "./chain.ts";
 import type { StepContext, View } from "./context.ts";
 import type { Flow } from "./flow-type.ts";
-import { continues, type Link, type Unlinked, unlink } from "./link.ts";
 import { type CallParts, lowerCall } from "./lower-call.ts";
 import { lowerAttempt, lowerIf, lowerLoop, lowerSwitch } from "./lower-control.ts";
 import { type ErasedForkOptions, lowerMap, lowerParallel } from "./lower-fork.ts";
@@ -30,117 +30,165 @@ import type {
   ParallelOptions,
   SignalOptions,
   StepOptions,
+  StepOutput,
   WaitOptions,
   WhileOptions,
 } from "./options.ts";
 import type {
-  Absent,
   Arrived,
   Caught,
+  DataOf,
   First,
+  IfList,
   ItemOf,
   Joined,
   JoinedItems,
+  Mentioned,
+  Produced,
   Switched,
   Tail,
-  UnknownCases,
 } from "./outcome.ts";
 import type { Erased, ErasedBody, Place } from "./place.ts";
 import type { Buildable, Built, InBody } from "./shape.ts";
-import type { AtOnce, Settles, TypeProblem } from "./type-problem.ts";
+import type { Settles, Synchronous, TypeProblem } from "./type-problem.ts";
 
-/** The builder that a body is given: it continues with `Value`. A function from a body to a builder is a fragment. */
+/** The builder that a body is given: `Value` flows in. */
 export type Body<Value, Context = unknown> = Builder<Context, InBody, Value>;
 
-interface State {
-  readonly meta: FlowMeta | undefined;
-  readonly path: NodePath;
-  readonly last: Link | undefined;
+/** A piece of a flow: continues the builder it is given. The bodies of all constructs are fragments. */
+export type Fragment<Value, Out, Context = unknown> = (body: Body<Value, Context>) => Tail<Out>;
+
+type LoopBody<Value, Context> = Fragment<
+  Value,
+  Value | TypeProblem<"the body of a loop must give back the type it was given">,
+  Context
+>;
+
+/** `fallback` continues with what the body was given, `catch` with that and the failure: at most one of them. */
+export interface AttemptHandling<Value, Context, Handled> {
+  readonly fallback?: Fragment<Value, Handled, Context>;
+  readonly catch?: Fragment<Caught<Value>, Handled, Context>;
+  /** Undo the finished steps of the body that have a `compensate`, newest first, before handling. Default false. */
+  readonly compensate?: boolean;
 }
 
-type LoopBody<Context, Value> = (
-  body: Body<Value, Context>,
-) => Tail<Value | TypeProblem<"the body of a loop must give back the type it was given">>;
-
-/** A flow under construction. Immutable: every method returns a new builder. */
-export class Builder<Context, Shape, Value> {
+/**
+ * A flow under construction. Immutable: every method returns a new builder and leaves this one as it was.
+ *
+ * The first argument is the id of the construct, unique among its siblings (1 to 128 characters `A-Za-z0-9._:-`); ids make
+ * the path by which runs remember it: `root/enrich/geo`. What is wrong is collected and reported by `build`, all at once.
+ * Source: Fluxo §4, builder API.
+ */
+export class Builder<out Context, in out Shape, out Value> {
   /** Exists for the compiler only. */
   declare readonly "~value": Value;
-  readonly #state: State;
+  readonly #chain: Chain;
 
-  constructor(state: State) {
-    this.#state = state;
+  constructor(chain: Chain) {
+    this.#chain = chain;
   }
 
-  step<Returned, Out = Returned>(
+  /**
+   * Runs a function, at least once, and records what it returns. A generator emits what it yields.
+   * Default: one attempt, no timeout. Fails with STEP_FAILED, STEP_TIMEOUT, STEP_INPUT_INVALID or STEP_OUTPUT_INVALID.
+   */
+  step<Returned, Output extends Schema = never>(
     id: string,
-    run: (
-      input: Value,
-      ctx: StepContext<Context>,
-    ) => Returned | PromiseLike<Returned> | AsyncGenerator<unknown, Returned> | Generator<unknown, Returned>,
-    options?: StepOptions<Out, Context>,
-  ): Builder<Context, Shape, Out> {
+    run: (input: Value, ctx: StepContext<Context>) => Produced<Returned>,
+    options?: StepOptions<Returned, Output, Context>,
+  ): Builder<Context, Shape, StepOutput<Returned, Output>> {
     const place = this.#place(id);
     return this.#extend(place, lowerStep(place, run, options));
   }
 
   /** Continues with a fragment: a `step(…)` value, or any function from a body to a builder. */
-  use<Out>(fragment: (body: Body<Value, Context>) => Tail<Out>): Builder<Context, Shape, Out> {
-    const { path, last } = this.#state;
-    const end = Builder.#continued(fragment(new Builder({ meta: undefined, path, last })), this.#state);
-    if (end !== undefined) return new Builder({ ...this.#state, last: end.last });
+  use<Out>(fragment: Fragment<Value, Out, Context>): Builder<Context, Shape, Out> {
+    const inside: Chain = { ...this.#chain, meta: undefined };
+    const end = Builder.#run(fragment, inside);
+    if (end !== undefined) return new Builder({ ...end, meta: this.#chain.meta });
     const place = this.#place("use");
-    place.problems.push({ path, says: NOT_CONTINUED });
-    return this.#extend(
-      place,
-      lowerStep(place, () => undefined),
-    );
+    place.problems.push({ path: place.path, says: NOT_CONTINUED });
+    return this.#extend(place, { kind: "sequence", id: place.id, path: place.path, label: "use", children: [] });
   }
 
-  if<Then, Else = Value>(
+  /**
+   * Runs `then` or `otherwise`; without `otherwise` the value passes through. Decided once and recorded.
+   * `when` is synchronous and pure; when it throws, the node fails with PREDICATE_FAILED. Source: Fluxo §5.2.
+   */
+  if<Then>(
     id: string,
-    when: (value: Value, view: View<Context>) => AtOnce<boolean>,
-    then: (body: Body<Value, Context>) => Tail<Then>,
-    otherwise?: (body: Body<Value, Context>) => Tail<Else>,
-  ): Builder<Context, Shape, Then | Else> {
+    when: (value: Value, view: View<Context>) => boolean | TypeProblem<Synchronous>,
+    then: Fragment<Value, Then, Context>,
+  ): Builder<Context, Shape, Then | Value>;
+  if<Then, Else>(
+    id: string,
+    when: (value: Value, view: View<Context>) => boolean | TypeProblem<Synchronous>,
+    then: Fragment<Value, Then, Context>,
+    otherwise: Fragment<Value, Else, Context>,
+  ): Builder<Context, Shape, Then | Else>;
+  if(id: string, when: Erased, then: ErasedBody, otherwise?: ErasedBody): unknown {
     const place = this.#place(id);
     return this.#extend(place, lowerIf(place, when, then, otherwise));
   }
 
-  switch<Key extends string, Outs, Default = Absent>(
+  /**
+   * Runs the case that `select` names, else `default`, else passes the value through. Decided once and recorded.
+   * Where the selector gives literals, a case that it never gives is a type error. Source: Fluxo §5.3.
+   */
+  switch<Key extends string, Outs>(
     id: string,
-    select: (value: Value, view: View<Context>) => AtOnce<Key>,
-    cases: { readonly [Name in keyof Outs]: (body: Body<Value, Context>) => Tail<Outs[Name]> } & UnknownCases<
-      Key,
-      Outs
-    >,
-    options: { readonly default?: (body: Body<Value, Context>) => Tail<Default> } = {},
-  ): Builder<Context, Shape, Switched<Key, Outs, Default, Value>> {
+    select: (value: Value, view: View<Context>) => Key | TypeProblem<Synchronous>,
+    cases: Cases<Key, Outs, Value, Context>,
+  ): Builder<Context, Shape, Switched<Key, Outs, Value>>;
+  switch<Key extends string, Outs, Default>(
+    id: string,
+    select: (value: Value, view: View<Context>) => Key | TypeProblem<Synchronous>,
+    cases: Cases<Key, Outs, Value, Context>,
+    options: { readonly default: Fragment<Value, Default, Context> },
+  ): Builder<Context, Shape, Outs[keyof Outs] | Default>;
+  switch(
+    id: string,
+    select: Erased,
+    cases: Readonly<Record<string, ErasedBody>>,
+    options?: { readonly default: ErasedBody },
+  ): unknown {
     const place = this.#place(id);
-    const bodies: Readonly<Record<string, ErasedBody>> = cases;
-    return this.#extend(place, lowerSwitch(place, { select, cases: bodies, otherwise: options.default }));
+    return this.#extend(place, lowerSwitch(place, { select, cases, otherwise: options?.default }));
   }
 
-  parallel<Outs, const How extends Join<string> = "all", Picked extends string = never>(
+  /**
+   * Runs branches at the same time, each with the same value and its own copy of the context. Gives a record by branch
+   * (under the join "any" the winner's value; under joins that tolerate failures, `Settled` records).
+   * Fails with JOIN_FAILED, CONTEXT_CONFLICT or the failure of a branch. Source: Fluxo §5.5; Flujo, ParallelStep.
+   */
+  parallel<Outs, const How extends Join = "all", Picked extends string = never>(
     id: string,
-    branches: { readonly [Name in keyof Outs]: (body: Body<Value, Context>) => Tail<Outs[Name]> },
+    branches: { readonly [Name in keyof Outs]: Fragment<Value, Outs[Name], Context> },
     options?: ParallelOptions<Value, Context, How, Picked>,
-  ): Builder<Context, Shape, Joined<Outs, How, Picked>> {
+  ): [Mentioned<How, Picked>] extends [keyof Outs]
+    ? Builder<Context, Shape, Joined<Outs, How, Picked>>
+    : TypeProblem<"join.critical or choose names a branch that does not exist">;
+  parallel(id: string, branches: Readonly<Record<string, ErasedBody>>, options?: ErasedForkOptions): unknown {
     const place = this.#place(id);
     return this.#extend(place, lowerParallel(place, branches, options));
   }
 
-  map<Item, Out, How extends MapJoin = "all">(
+  /**
+   * Runs a body for each item, at most `concurrency` (10) at a time; outputs keep the order of the items.
+   * The items are the flowing list, or what the function before the body says. Fails with ITEMS_INVALID when that is no
+   * iterable, else as `parallel` does. Source: Fluxo §5.6; Flujo, MapStep.
+   */
+  map<List, Out, How extends MapJoin = "all">(
     id: string,
-    items: (value: Value, view: View<Context>) => AtOnce<Iterable<Item>>,
-    body: (item: Body<Item, Context>) => Tail<Out>,
+    items: (value: Value, view: View<Context>) => List,
+    body: Fragment<ItemOf<List>, Out, Context>,
     options?: MapOptions<Context, How>,
-  ): Builder<Context, Shape, JoinedItems<Out, How>>;
+  ): IfList<List, Builder<Context, Shape, JoinedItems<Out, How>>>;
   map<Out, How extends MapJoin = "all">(
     id: string,
-    body: (item: Body<ItemOf<Value>, Context>) => Tail<Out>,
+    body: Fragment<ItemOf<Value>, Out, Context>,
     options?: MapOptions<Context, How>,
-  ): Builder<Context, Shape, JoinedItems<Out, How>>;
+  ): IfList<Value, Builder<Context, Shape, JoinedItems<Out, How>>>;
   map(
     id: string,
     first: Erased | ErasedBody,
@@ -148,63 +196,69 @@ export class Builder<Context, Shape, Value> {
     third?: ErasedForkOptions,
   ): unknown {
     const place = this.#place(id);
-    const node =
-      typeof second === "function"
-        ? lowerMap(place, second, first, third)
-        : lowerMap(place, first as ErasedBody, undefined, second);
-    return this.#extend(place, node);
+    if (typeof second === "function") return this.#extend(place, lowerMap(place, second, first, third));
+    return this.#extend(place, lowerMap(place, first as ErasedBody, undefined, second));
   }
 
+  /** Repeats the body, at least once, until `until` holds. Fails with LOOP_LIMIT after `max` iterations. */
   loop(
     id: string,
-    body: LoopBody<Context, Value>,
-    options: LoopOptions<Value, Context>,
+    body: LoopBody<Value, Context>,
+    { until, max }: LoopOptions<Value, Context>,
   ): Builder<Context, Shape, Value> {
     const place = this.#place(id);
-    const { until, max } = options;
     return this.#extend(place, lowerLoop(place, { label: "loop", mode: "until", test: until, max, body }));
   }
 
+  /** Repeats the body while `condition` holds, maybe never. Fails with LOOP_LIMIT after `max` iterations. Source: Fluxo §5.4. */
   while(
     id: string,
-    condition: (value: Value, view: View<Context>) => AtOnce<boolean>,
-    body: LoopBody<Context, Value>,
+    condition: (value: Value, view: View<Context>) => boolean | TypeProblem<Synchronous>,
+    body: LoopBody<Value, Context>,
     { max }: WhileOptions,
   ): Builder<Context, Shape, Value> {
     const place = this.#place(id);
     return this.#extend(place, lowerLoop(place, { label: "while", mode: "while", test: condition, max, body }));
   }
 
-  times(id: string, count: number, body: LoopBody<Context, Value>): Builder<Context, Shape, Value> {
+  /** Repeats the body `count` times, at most 1,000,000; 0 passes the value through. Source: Fluxo §5.4. */
+  times(id: string, count: number, body: LoopBody<Value, Context>): Builder<Context, Shape, Value> {
     const place = this.#place(id);
     return this.#extend(place, lowerLoop(place, { label: "times", mode: "times", max: count, body }));
   }
 
+  /** Waits durably, then passes the value through. The end is fixed when the sleep begins. Source: Fluxo §5.8. */
   sleep(
     id: string,
-    duration: Duration | ((value: Value, view: View<Context>) => AtOnce<Duration>),
+    duration: Duration | ((value: Value, view: View<Context>) => Duration | TypeProblem<Synchronous>),
   ): Builder<Context, Shape, Value> {
     const place = this.#place(id);
     return this.#extend(place, lowerSleep(place, duration));
   }
 
+  /** Waits durably until an instant (a Date or milliseconds since the epoch); one that has passed is no wait. */
   sleepUntil(
     id: string,
-    at: Date | ((value: Value, view: View<Context>) => AtOnce<Date | number>),
+    at: Date | ((value: Value, view: View<Context>) => Date | number | TypeProblem<Synchronous>),
   ): Builder<Context, Shape, Value> {
     const place = this.#place(id);
     return this.#extend(place, lowerSleepUntil(place, at));
   }
 
-  waitForSignal<Data = unknown, Late = never>(
+  /**
+   * Waits for a signal and gives its data. Signals that came before the wait are kept and taken in order of arrival.
+   * Fails with DEADLINE_EXCEEDED when the deadline passes and there is no `onTimeout`. Source: Fluxo §5.7.
+   */
+  waitForSignal<Data extends Schema = never, Late = never>(
     id: string,
     name: string,
     options?: SignalOptions<Value, Context, Data, Late>,
-  ): Builder<Context, Shape, Data | Settles<Late>> {
+  ): Builder<Context, Shape, DataOf<Data> | Settles<Late>> {
     const place = this.#place(id);
     return this.#extend(place, lowerSignal(place, name, options));
   }
 
+  /** Waits for the first of several signals and gives `{ name, data }`. `null` instead of a schema takes any data. */
   waitForAnySignal<const Signals extends SignalNames, Late = never>(
     id: string,
     signals: Signals,
@@ -214,14 +268,16 @@ export class Builder<Context, Shape, Value> {
     return this.#extend(place, lowerAnySignal(place, signals, options));
   }
 
-  human<Answer = unknown, Late = never>(
+  /** Asks a human, pauses the run and gives the answer. An unanswered question is never a yes. Source: Flujo, HITL. */
+  human<Answer extends Schema = never, Late = never>(
     id: string,
     options: HumanOptions<Value, Context, Answer, Late>,
-  ): Builder<Context, Shape, Answer | Settles<Late>> {
+  ): Builder<Context, Shape, DataOf<Answer> | Settles<Late>> {
     const place = this.#place(id);
     return this.#extend(place, lowerHuman(place, options));
   }
 
+  /** Runs another flow as a child run and gives its output. Fails with CHILD_FAILED. Source: Fluxo §5.9. */
   call<Input, Out>(
     id: string,
     flow: Flow<Input, Out>,
@@ -229,16 +285,14 @@ export class Builder<Context, Shape, Value> {
   ): Builder<Context, Shape, Out>;
   call<Input, Out>(
     id: string,
-    flow: Flow<Input, Out> &
-      ([Value] extends [Input]
-        ? unknown
-        : TypeProblem<"the flowing value is not what this flow takes: pass { input: (value) => … }">),
+    flow: Flow<Input, Out> & ([Value] extends [Input] ? unknown : TypeProblem<NoInput>),
   ): Builder<Context, Shape, Out>;
   call(id: string, flow: Definition, options?: { readonly input: Erased }): unknown {
     return this.#call(id, { label: "call", flow, inputs: options?.input, single: true, wait: "all" });
   }
 
-  callMany<Input, Out, const Wait extends "all" | "any" = "all">(
+  /** Runs another flow once for each input. Gives all outputs in order, or with `wait: "any"` the first, `{ index, output }`. */
+  callMany<Input, Out, Wait extends "all" | "any" = "all">(
     id: string,
     flow: Flow<Input, Out>,
     { inputs, wait }: CallManyOptions<Value, Context, Input> & { readonly wait?: Wait },
@@ -246,14 +300,16 @@ export class Builder<Context, Shape, Value> {
     return this.#call(id, { label: "callMany", flow, inputs, single: false, wait: wait ?? "all" });
   }
 
+  /** Starts another flow, does not wait, and gives the id of the child run. Its end is its own. Source: Flujo, background. */
   background<Input>(
     id: string,
     flow: Flow<Input>,
-    options: CallOptions<Value, Context, Input>,
+    { input }: CallOptions<Value, Context, Input>,
   ): Builder<Context, Shape, RunId> {
-    return this.#call(id, { label: "background", flow, inputs: options.input, single: true, wait: "none" });
+    return this.#call(id, { label: "background", flow, inputs: input, single: true, wait: "none" });
   }
 
+  /** Starts another flow once for each input, does not wait, and gives the ids in order. */
   backgroundMany<Input>(
     id: string,
     flow: Flow<Input>,
@@ -262,30 +318,28 @@ export class Builder<Context, Shape, Value> {
     return this.#call(id, { label: "backgroundMany", flow, inputs, single: false, wait: "none" });
   }
 
+  /** Runs a body and handles its failure: compensates, then continues with `fallback` or `catch`, else fails on. */
   attempt<Out, Handled = never>(
     id: string,
-    body: (body: Body<Value, Context>) => Tail<Out>,
-    handling: {
-      readonly fallback?: (body: Body<Value, Context>) => Tail<Handled>;
-      readonly catch?: (body: Body<Caught<Value>, Context>) => Tail<Handled>;
-      readonly compensate?: boolean;
-    },
+    body: Fragment<Value, Out, Context>,
+    handling: AttemptHandling<Value, Context, Handled>,
   ): Builder<Context, Shape, Out | Handled> {
     const place = this.#place(id);
-    return this.#extend(place, lowerAttempt(place, { body, ...handling }));
+    return this.#extend(place, lowerAttempt(place, { ...handling, body }));
   }
 
+  /** Checks, freezes and identifies the flow. Throws DEFINITION_INVALID with every problem and its path. */
   build(this: Buildable<Shape, Value, Builder<Context, Shape, Value>>): Built<Context, Shape, Value> {
     // `this` is this builder, or the sentence that says why there is nothing to build.
     return (this as unknown as Builder<Context, Shape, Value>).#definition() as Built<Context, Shape, Value>;
   }
 
   #definition(): Definition {
-    const { meta, path, last } = this.#state;
-    const { nodes, problems, calls } = unlink(last);
+    const { meta = { name: "body", version: "0" }, path } = this.#chain;
+    const { nodes, problems, calls } = unlink(this.#chain);
     const root: SequenceNode = { kind: "sequence", id: "root", path, label: "flow", children: nodes };
-    const inside = meta === undefined ? [{ path, says: "only a whole flow can be built, not a body" }] : [];
-    return seal(meta ?? { name: "body", version: "0" }, root, { calls, problems: [...inside, ...problems] });
+    const inside = this.#chain.meta === undefined ? [{ path, says: "only a whole flow can be built, not a body" }] : [];
+    return seal(meta, root, { calls, problems: [...inside, ...problems] });
   }
 
   #call<Out>(id: string, parts: CallParts): Builder<Context, Shape, Out> {
@@ -294,41 +348,23 @@ export class Builder<Context, Shape, Value> {
   }
 
   #place(id: string): Place {
-    const path = childPath(this.#state.path, id);
-    const place: Place = {
-      id,
-      path,
-      problems: [],
-      calls: [],
-      open: (inner, label, body) => {
-        const scope = childPath(path, inner);
-        const { nodes, problems, calls } = Builder.#run(scope, body);
-        place.problems.push(...problems);
-        place.calls.push(...calls);
-        return { kind: "sequence", id: inner, path: scope, label, children: nodes };
-      },
-    };
-    return place;
+    return placeIn(this.#chain, id, Builder.#run);
   }
 
-  static #run(path: NodePath, body: ErasedBody): Unlinked {
-    const start: State = { meta: undefined, path, last: undefined };
+  #extend<Out>(place: Place, node: Node): Builder<Context, Shape, Out> {
+    return new Builder(extended(this.#chain, place, node));
+  }
+
+  /** What a body made of a chain, if it continued it. */
+  static #run(this: void, body: ErasedBody, start: Chain): Chain | undefined {
     const end = typeof body === "function" ? body(new Builder(start) as never) : undefined;
-    const continued = Builder.#continued(end, start);
-    if (continued !== undefined) return unlink(continued.last);
-    return { nodes: [], problems: [{ path, says: NOT_CONTINUED }], calls: [] };
-  }
-
-  /** The state of what a body returned, if it continues what the body was given. */
-  static #continued(end: unknown, start: State): State | undefined {
-    if (typeof end !== "object" || end === null || !(#state in end)) return undefined;
-    const state = end.#state;
-    return state.path === start.path && continues(state.last, start.last) ? state : undefined;
-  }
-
-  #extend<Out>({ problems, calls }: Place, node: Node): Builder<Context, Shape, Out> {
-    return new Builder({ ...this.#state, last: { before: this.#state.last, node, problems, calls } });
+    if (typeof end !== "object" || end === null || !(#chain in end)) return undefined;
+    return continues(end.#chain, start) ? end.#chain : undefined;
   }
 }
 
-const NOT_CONTINUED = "a body is a function that returns the builder it was given, continued: (b) => b.step(…)";
+type Cases<Key extends string, Outs, Value, Context> = {
+  readonly [Name in keyof Outs]: Fragment<Value, Outs[Name], Context>;
+} & ([keyof Outs] extends [Key] ? unknown : { readonly [Name in Exclude<keyof Outs, Key>]: TypeProblem<NoSuchCase> });
+type NoSuchCase = "the selector never gives this case";
+type NoInput = "the flowing value is not what this flow takes: pass { input: (value) => … }";

@@ -7,14 +7,14 @@ type ErasedMerge =
   | Extract<Merge<never>, string>
   | {
       readonly fields?: readonly string[];
-      readonly reducers?: Readonly<Record<string, Reducer | undefined>>;
+      readonly reducers?: Readonly<Record<string, Reducer>>;
     }
   | { readonly custom: (before: never, children: readonly never[]) => unknown; readonly name?: string };
 
 /** ParallelOptions and MapOptions without their types. */
 export interface ErasedForkOptions {
   readonly concurrency?: number;
-  readonly join?: Join<string>;
+  readonly join?: Join;
   readonly merge?: ErasedMerge;
   readonly choose?: Erased;
 }
@@ -55,7 +55,7 @@ export function lowerMap(
     children: {
       kind: "map",
       body: place.open("body", "body", body),
-      items: items === undefined ? flowingValue : pure<Iterable<unknown>>(items),
+      ...(items && { items: pure<Iterable<unknown>>(items) }),
     },
     concurrency: concurrency ?? LIMITS.mapConcurrency,
     join: joinPolicy(join),
@@ -63,10 +63,7 @@ export function lowerMap(
   };
 }
 
-/** The planner says ITEMS_INVALID when it is nothing to run over. */
-const flowingValue = (value: unknown): Iterable<unknown> => value as Iterable<unknown>;
-
-function joinPolicy(join: Join<string> = "all"): JoinPolicy {
+function joinPolicy(join: Join = "all"): JoinPolicy {
   if (typeof join === "string") return { kind: join };
   if ("atLeast" in join) return { kind: "atLeast", count: join.atLeast };
   if ("critical" in join) return { kind: "critical", names: [...join.critical] };
@@ -84,11 +81,6 @@ function mergeStrategy(merge: ErasedMerge = "context-update"): MergeStrategy {
   return {
     kind: "context-update",
     ...(fields && { fields: [...fields] }),
-    ...(reducers && { reducers: given(reducers) }),
+    ...(reducers && { reducers: recordOf(Object.entries(reducers)) }),
   };
 }
-
-const given = (reducers: Readonly<Record<string, Reducer | undefined>>): Readonly<Record<string, Reducer>> =>
-  recordOf(
-    Object.entries(reducers).flatMap(([key, reducer]) => (reducer === undefined ? [] : [[key, reducer] as const])),
-  );

@@ -1,5 +1,6 @@
 import type { StepConfig, StepFunction, StepNode } from "../definition/node.ts";
 import { durationMs } from "../domain/duration.ts";
+import type { Schema } from "../domain/schema.ts";
 import { ONE_ATTEMPT, type RetryPolicy, retryPolicy } from "../domain/retry.ts";
 import type { StepContext } from "./context.ts";
 import type { AttemptOptions, Compensation, StepOptions } from "./options.ts";
@@ -10,7 +11,7 @@ type ErasedStep = (input: never, ctx: never) => unknown;
 const stepFunction = (run: ErasedStep): StepFunction => run as StepFunction;
 
 /** StepOptions without their types. */
-interface ErasedStepOptions extends Omit<StepOptions<unknown, unknown>, "compensate"> {
+interface ErasedStepOptions extends Omit<StepOptions<unknown, Schema, unknown>, "compensate"> {
   readonly compensate?: Compensation<never, never>;
 }
 

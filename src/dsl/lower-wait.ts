@@ -60,7 +60,7 @@ export function lowerAnySignal(place: Place, signals: SignalNames, options?: Any
   return waitNode(place, "waitForAnySignal", { kind: "signal", names, schemas, named: true }, options);
 }
 
-export function lowerHuman(place: Place, options: HumanOptions<never, never, unknown, unknown>): WaitNode {
+export function lowerHuman(place: Place, options: HumanOptions<never, never, Schema, unknown>): WaitNode {
   const { message, question, answer } = options;
   if ((message === undefined) === (question === undefined)) {
     place.problems.push({ path: place.path, says: "needs a question: give either message or question" });

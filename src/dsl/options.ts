@@ -2,9 +2,9 @@ import type { JoinProgress, Reducer } from "../definition/node.ts";
 import type { Duration } from "../domain/duration.ts";
 import type { Failure } from "../domain/failure.ts";
 import type { RetryOptions } from "../domain/retry.ts";
-import type { Schema } from "../domain/schema.ts";
+import type { OutputOf, Schema } from "../domain/schema.ts";
 import type { StepContext, View } from "./context.ts";
-import type { AtOnce } from "./type-problem.ts";
+import type { Synchronous, TypeProblem } from "./type-problem.ts";
 
 /** How a flow is named and bounded. */
 export interface FlowOptions {
@@ -25,18 +25,21 @@ export interface AttemptOptions {
   readonly timeout?: Duration;
 }
 
-export interface StepOptions<Out, Context> extends AttemptOptions {
+export interface StepOptions<Returned, Output extends Schema, Context> extends AttemptOptions {
   /** Only workers that serve this queue run the step. Default: the worker's default queue. */
   readonly queue?: string;
   /** Larger is sooner. Default 0. */
   readonly priority?: number;
   /** Checked before each attempt; a mismatch fails with STEP_INPUT_INVALID. */
   readonly input?: Schema;
-  /** Checked after each attempt; a mismatch fails with STEP_OUTPUT_INVALID. Its output type is the step's. */
-  readonly output?: Schema<unknown, Out>;
+  /** Checked after each attempt; a mismatch fails with STEP_OUTPUT_INVALID. What the schema gives is the step's output. */
+  readonly output?: Output;
   /** Undoes the step when the run (or an attempt with `compensate: true`) fails later. Source: Flujo, saga. */
-  readonly compensate?: Compensation<Out, Context>;
+  readonly compensate?: Compensation<StepOutput<Returned, Output>, Context>;
 }
+
+/** What a step gives: what its output schema says, else what its function returned. */
+export type StepOutput<Returned, Output extends Schema> = [Output] extends [never] ? Returned : OutputOf<Output>;
 
 type Undo<Out, Context> = (output: Out, ctx: StepContext<Context>) => unknown;
 export type Compensation<Out, Context> = Undo<Out, Context> | (AttemptOptions & { readonly run: Undo<Out, Context> });
@@ -48,7 +51,7 @@ export type Settled<T> =
 
 /** Decides after each end of a branch. `name` enters the fingerprint. Default "custom". */
 export interface CustomJoin {
-  readonly custom: (progress: JoinProgress) => AtOnce<"wait" | "join" | "fail">;
+  readonly custom: (progress: JoinProgress) => "wait" | "join" | "fail" | TypeProblem<Synchronous>;
   readonly name?: string;
 }
 
@@ -58,7 +61,10 @@ export interface CustomJoin {
  */
 export type MapJoin = "all" | "settled" | "any" | { readonly atLeast: number } | CustomJoin;
 /** As for a map; besides, `{ critical: [...] }` names the branches that must succeed. */
-export type Join<Name extends string> = MapJoin | { readonly critical: readonly Name[] };
+export type Join = MapJoin | CriticalJoin<string>;
+export interface CriticalJoin<Name> {
+  readonly critical: readonly Name[];
+}
 
 /**
  * How the contexts of branches come together, as changes against the context before, in declared order.
@@ -74,7 +80,8 @@ export type Merge<Context> =
   | {
       /** Only these keys are taken over. Default: all. */
       readonly fields?: readonly (keyof Context & string)[];
-      readonly reducers?: { readonly [Key in keyof Context & string]?: Reducer };
+      /** By key. Its keys are not type-checked against the context: that would make the builder invariant in it. */
+      readonly reducers?: Readonly<Record<string, Reducer>>;
     }
   | {
       /** Gives the context that follows. Synchronous. */
@@ -87,23 +94,23 @@ export interface ParallelOptions<Value, Context, How, Picked> {
   /** How many branches are open at once. Default: all. */
   readonly concurrency?: number;
   /** Default "all". */
-  readonly join?: How;
+  readonly join?: How | CustomJoin; // named apart so that its function has a contextual type
   readonly merge?: Merge<Context>;
   /** Which branches run at all; recorded once. Default: all. */
-  readonly choose?: (value: Value, view: View<Context>) => AtOnce<readonly Picked[]>;
+  readonly choose?: (value: Value, view: View<Context>) => readonly Picked[] | TypeProblem<Synchronous>;
 }
 
 export interface MapOptions<Context, How> {
   /** How many items are open at once. Default 10. */
   readonly concurrency?: number;
   /** Default "all". */
-  readonly join?: How;
+  readonly join?: How | CustomJoin; // named apart so that its function has a contextual type
   readonly merge?: Merge<Context>;
 }
 
 export interface LoopOptions<Value, Context> {
   /** Asked after each iteration, with what it gave. True ends the loop. */
-  readonly until: (value: Value, view: View<Context>) => AtOnce<boolean>;
+  readonly until: (value: Value, view: View<Context>) => boolean | TypeProblem<Synchronous>;
   /** Bound of iterations, at most 1,000,000. Reaching it fails with LOOP_LIMIT. */
   readonly max: number;
 }
@@ -115,30 +122,30 @@ export interface WhileOptions {
 
 export interface WaitOptions<Value, Context, Late> {
   /** How long to wait. Default: for ever. Recorded when the wait begins. */
-  readonly deadline?: Duration | ((value: Value, view: View<Context>) => AtOnce<Duration>);
+  readonly deadline?: Duration | ((value: Value, view: View<Context>) => Duration | TypeProblem<Synchronous>);
   /** What a passed deadline gives. Without it the wait fails with DEADLINE_EXCEEDED: silence is never an answer. */
   readonly onTimeout?: (value: Value, view: View<Context>) => Late;
 }
 
-export interface SignalOptions<Value, Context, Data, Late> extends WaitOptions<Value, Context, Late> {
+export interface SignalOptions<Value, Context, Data extends Schema, Late> extends WaitOptions<Value, Context, Late> {
   /** Checked when the signal is sent; wrong data is refused with SIGNAL_INVALID and nothing is delivered. */
-  readonly schema?: Schema<unknown, Data>;
+  readonly schema?: Data;
 }
 
-export interface HumanOptions<Value, Context, Answer, Late> extends WaitOptions<Value, Context, Late> {
+export interface HumanOptions<Value, Context, Answer extends Schema, Late> extends WaitOptions<Value, Context, Late> {
   /** The question as text. Give either `message` or `question`. */
-  readonly message?: string | ((value: Value, view: View<Context>) => AtOnce<string>);
+  readonly message?: string | ((value: Value, view: View<Context>) => string | TypeProblem<Synchronous>);
   /** The question as data, for a form or a dashboard. */
   readonly question?: (value: Value, view: View<Context>) => unknown;
   /** Checked when the answer is given; a wrong one is refused with ANSWER_INVALID and the run stays paused. */
-  readonly answer?: Schema<unknown, Answer>;
+  readonly answer?: Answer;
 }
 
 export interface CallOptions<Value, Context, Input> {
-  readonly input: (value: Value, view: View<Context>) => AtOnce<Input>;
+  readonly input: (value: Value, view: View<Context>) => Input | TypeProblem<Synchronous>;
 }
 
 export interface CallManyOptions<Value, Context, Input> {
   /** One input for each child run. */
-  readonly inputs: (value: Value, view: View<Context>) => AtOnce<readonly Input[]>;
+  readonly inputs: (value: Value, view: View<Context>) => readonly Input[] | TypeProblem<Synchronous>;
 }

@@ -1,19 +1,17 @@
-import type { Body } from "./builder.ts";
+import type { Schema } from "../domain/schema.ts";
+import type { Fragment } from "./builder.ts";
 import type { StepContext } from "./context.ts";
-import type { StepOptions } from "./options.ts";
-import type { Tail } from "./outcome.ts";
+import type { StepOptions, StepOutput } from "./options.ts";
+import type { Produced } from "./outcome.ts";
 
-/** A piece of a flow that can be used in many: a function from a body to a builder. */
-export type Fragment<Value, Out, Context = unknown> = (body: Body<Value, Context>) => Tail<Out>;
-
-/** A step as a value, to be used in any flow: `.use(fetchPage)`, or as a branch: `{ page: fetchPage }`. */
-export function step<Value, Returned, Out = Returned, Context = unknown>(
+/**
+ * A step as a value, for use in any flow: `.use(fetchPage)`, or as a body: `.parallel("read", { page: fetchPage })`.
+ * Larger pieces need no function of ours: any `(b: Body<string>) => b.step(…).step(…)` is a fragment.
+ */
+export function step<Value, Returned, Output extends Schema = never, Context = unknown>(
   id: string,
-  run: (
-    input: Value,
-    ctx: StepContext<Context>,
-  ) => Returned | PromiseLike<Returned> | AsyncGenerator<unknown, Returned> | Generator<unknown, Returned>,
-  options?: StepOptions<Out, Context>,
-): Fragment<Value, Out, Context> {
-  return (body) => body.step<Returned, Out>(id, run, options);
+  run: (input: Value, ctx: StepContext<Context>) => Produced<Returned>,
+  options?: StepOptions<Returned, Output, Context>,
+): Fragment<Value, StepOutput<Returned, Output>, Context> {
+  return (body) => body.step(id, run, options);
 }
