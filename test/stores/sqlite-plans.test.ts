@@ -1,0 +1,117 @@
+import Database from "libsql";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Store } from "../../src/ports/store.ts";
+import { sqliteStore } from "../../src/sqlite.ts";
+import { DUE_OF_PRIORITY, NEXT_PRIORITY } from "../../src/stores/sqlite/claim.ts";
+import { INSERT_EVENTS_FENCED, UPDATE_FIBERS } from "../../src/stores/sqlite/together.ts";
+import { FINGERPRINT, newRun, QUEUE, WORKER } from "../../src/testing/conformance/records.ts";
+
+/** A statement as the store ran it, and how many rows it gave. */
+interface Ran {
+  readonly sql: string;
+  readonly rows: number;
+}
+
+const db = new Database(":memory:");
+const ran: Ran[] = [];
+
+/** The driver, with every read written down. */
+const watched = {
+  exec: (sql: string) => db.exec(sql),
+  close: () => db.close(),
+  prepare(sql: string) {
+    const statement = db.prepare(sql);
+    return {
+      run: (...values: unknown[]) => statement.run(values),
+      get(...values: unknown[]): unknown {
+        const row: unknown = statement.get(values);
+        ran.push({ sql, rows: row === undefined ? 0 : 1 });
+        return row;
+      },
+      all(...values: unknown[]): unknown[] {
+        const rows = statement.all(values);
+        ran.push({ sql, rows: rows.length });
+        return rows;
+      },
+    };
+  },
+};
+
+const MANY = 100_000;
+const NOW = 1_000_000;
+const COPY = `
+  INSERT INTO fibers (run, key, fingerprint, queue, priority, seq, ready_at, deliveries, wait, names, state, value)
+  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${MANY})`;
+const FIBER = `'0', '${FINGERPRINT}', '${QUEUE}', i % 3, 1`;
+
+let store: Store;
+beforeAll(async () => {
+  store = await sqliteStore({ driver: watched, clock: { now: () => NOW } });
+  db.exec(`${COPY} SELECT 'parked-' || i, ${FIBER}, NULL, 0, '{"kind":"signal"}', '["paid"]', '{}', 'null' FROM n`);
+  db.exec(`${COPY} SELECT 'timer-' || i, ${FIBER}, ${NOW} + i, 0, '{"kind":"timer"}', '[]', '{}', 'null' FROM n`);
+  return async () => {
+    await store.close();
+    db.close();
+  };
+}, 60_000);
+
+const plan = (sql: string): string =>
+  db
+    .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+    .all()
+    .map((row: unknown) => (row as { detail: string }).detail)
+    .join("; ");
+
+describe("a claim among 100,000 parked fibers and 100,000 timers", () => {
+  it.each([
+    ["jumps to the next priority", NEXT_PRIORITY],
+    ["reads what is due of one priority", DUE_OF_PRIORITY],
+  ])("%s within the partial index, without sorting", (_, sql) => {
+    const found = plan(sql);
+    expect(found).toMatch(
+      /^SEARCH fibers USING (COVERING )?INDEX fibers_ready \(queue=\? AND fingerprint=\? AND priority/,
+    );
+    expect(found).not.toContain("TEMP B-TREE");
+  });
+
+  it("looks at one row per priority when nothing is due", async () => {
+    const { epoch } = await store.register(WORKER, 1_000);
+    ran.length = 0;
+    expect(
+      await store.claim({ worker: WORKER, epoch, queues: [QUEUE], fingerprints: [FINGERPRINT], limit: 100 }),
+    ).toEqual([]);
+    expect(ran.reduce((sum, { rows }) => sum + rows, 0)).toBe(3);
+  });
+
+  it("looks at as many rows as it takes, and a few more", async () => {
+    const { epoch } = await store.register(WORKER, 1_000);
+    await store.createRuns(
+      Array.from({ length: 10 }, (_, i) => newRun({ id: `due-${i}` as never, root: { readyAt: NOW } })),
+    );
+    ran.length = 0;
+    const claimed = await store.claim({
+      worker: WORKER,
+      epoch,
+      queues: [QUEUE],
+      fingerprints: [FINGERPRINT],
+      limit: 10,
+    });
+    expect(claimed).toHaveLength(10);
+    expect(ran.reduce((sum, { rows }) => sum + rows, 0)).toBeLessThan(40);
+  });
+});
+
+describe("a group of transitions", () => {
+  it.each([
+    ["events", INSERT_EVENTS_FENCED],
+    ["fibers", UPDATE_FIBERS],
+  ])("finds its %s by run and key, not by a scan", (_, sql) => {
+    expect(plan(sql)).toMatch(/SEARCH fibers USING INDEX sqlite_autoindex_fibers_1 \(run=\? AND key=\?\)/);
+    expect(plan(sql)).not.toContain("SCAN fibers");
+  });
+
+  it("touches no index while its fibers stay held", () => {
+    const opcodes = db.prepare(`EXPLAIN ${UPDATE_FIBERS}`).all() as readonly { opcode: string }[];
+    expect(opcodes.filter(({ opcode }) => opcode === "IdxInsert" || opcode === "IdxDelete")).toEqual([]);
+  });
+});
