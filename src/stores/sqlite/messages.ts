@@ -2,7 +2,7 @@ import type { MessageRecord, NewMessage, SignalOutcome } from "../../ports/store
 import { shareBlobs } from "./blobs.ts";
 import type { Connection } from "./driver.ts";
 import { messageRecord, numberOrNull } from "./rows.ts";
-import { json, storable } from "./text.ts";
+import { json, storable, storableOrNull } from "./text.ts";
 import type { Work } from "./work.ts";
 
 const WAKE_WAITING = `
@@ -10,27 +10,32 @@ const WAKE_WAITING = `
   WHERE owner IS NULL AND ended IS NULL AND (ready_at IS NULL OR ready_at > ?1)
     AND run = ?2 AND key IN (SELECT fiber FROM waits WHERE run = ?2 AND name = ?3)`;
 
+const INSERT_MESSAGE = "INSERT INTO messages (run, id, name, sent_at, data) VALUES (?, ?, ?, ?, ?)";
+
 /** I5: the message and the wake-up are one step. Leased fibers find it when they park. */
 export function deliver(work: Work, message: NewMessage): SignalOutcome {
   const { db } = work;
   const run = db.get("SELECT ended_at FROM runs WHERE id = ?", message.run);
   if (run === undefined) return "unknown";
-  const [id, name, data] = [storable(message.id), storable(message.name), json(message.data)];
-  if (db.get("SELECT 1 AS yes FROM message_ids WHERE run = ? AND id = ?", message.run, id) !== undefined)
-    return "duplicate";
+  const [id, name, data] = [storableOrNull(message.id), storable(message.name), json(message.data)];
+  if (id !== null && isKnown(db, message.run, id)) return "duplicate";
   if (numberOrNull(run, "ended_at") !== null) return "ended";
-  db.run("INSERT INTO message_ids (run, id) VALUES (?, ?)", message.run, id);
-  db.run(
-    "INSERT INTO messages (run, id, name, sent_at, data) VALUES (?, ?, ?, ?, ?)",
-    message.run,
-    id,
-    name,
-    message.sentAt,
-    data,
-  );
+  if (id !== null) db.run("INSERT INTO message_ids (run, id) VALUES (?, ?)", message.run, id);
+  db.run(INSERT_MESSAGE, message.run, id, name, message.sentAt, data);
   shareBlobs(db, message.run, [data]);
   if (db.run(WAKE_WAITING, work.now, message.run, name) > 0) work.noteReady();
   return "delivered";
+}
+
+const isKnown = (db: Connection, run: string, id: string): boolean =>
+  db.get("SELECT 1 AS yes FROM message_ids WHERE run = ? AND id = ?", run, id) !== undefined;
+
+/** A revival brings a message back: whoever sent it first, it is no duplicate of itself. */
+export function redeliver(work: Work, message: NewMessage): void {
+  if (message.id !== undefined) {
+    work.db.run("DELETE FROM message_ids WHERE run = ? AND id = ?", message.run, storable(message.id));
+  }
+  deliver(work, message);
 }
 
 /** Whether the message was still there. */

@@ -120,7 +120,7 @@ export function messageRecord(found: unknown): MessageRecord {
   return {
     seq: row["seq"] as number,
     run: row["run"] as RunId,
-    id: original(row["id"] as string),
+    ...(row["id"] !== null && { id: original(row["id"] as string) }),
     name: original(row["name"] as string),
     data: parsed(row["data"] as string, `messages.data of ${row["seq"]}`),
     sentAt: row["sent_at"] as number,

@@ -1,10 +1,9 @@
-import type { RunId } from "../../domain/ids.ts";
 import type { RunRecord } from "../../domain/run.ts";
 import type { ChildResult, CreateOutcome, FiberRecord, Lease, NewFiber, NewRun, Revival } from "../../ports/store.ts";
 import { insertBlobs, shareBlobs } from "./blobs.ts";
 import type { Connection } from "./driver.ts";
 import { insertEvent } from "./events.ts";
-import { deliver } from "./messages.ts";
+import { deliver, redeliver } from "./messages.ts";
 import { childResult, fiberRecord, numberOrNull, runRecord } from "./rows.ts";
 import { EMPTY_ASIDE, EMPTY_CONTEXT, json, storable, storableOrNull } from "./text.ts";
 import type { Work } from "./work.ts";
@@ -54,8 +53,8 @@ export const childrenOf = (db: Connection, run: string, parent: string, fork: nu
 
 const INSERT_FIBER = `
   INSERT INTO fibers (run, key, parent, fork, ordinal, fingerprint, queue, priority, seq, owner, epoch, ready_at, deliveries,
-    head, state, value)
-  VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT fingerprint FROM runs WHERE id = ?1)), ?7, ?8, 0, ?9, ?10, ?11, 0, ?12, ?13, ?14)
+    head, ended, state, value)
+  VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT fingerprint FROM runs WHERE id = ?1)), ?7, ?8, 0, ?9, ?10, ?11, 0, ?12, ?13, ?14, ?15)
   ON CONFLICT (run, key) DO NOTHING`;
 
 export interface Birth {
@@ -81,8 +80,9 @@ export function insertFiber(work: Work, fiber: NewFiber, { run, owner, fingerpri
     fiber.priority,
     owner?.worker ?? null,
     owner?.epoch ?? null,
-    fiber.readyAt,
+    fiber.ended === undefined ? fiber.readyAt : null,
     head ?? null,
+    fiber.ended ?? null,
     json(fiber.state),
     json(fiber.value),
   );
@@ -97,7 +97,7 @@ export function insertFiber(work: Work, fiber: NewFiber, { run, owner, fingerpri
       fiber.key,
     );
   }
-  if (owner === undefined) work.noteReady();
+  if (owner === undefined && fiber.ended === undefined) work.noteReady();
 }
 
 /** The lease, if its worker is alive under that epoch. */
@@ -133,11 +133,12 @@ export function insertRun(work: Work, run: NewRun): { readonly created: boolean;
     json(run.input),
   );
   if (created === 0) return { created: false, leased: false };
+  const prev = continueHistory(work, run);
   const seq = work.nextEvent();
   const facts = json(run.event.facts);
   insertEvent(db, {
     seq,
-    prev: null,
+    prev,
     run: run.id,
     fiber: run.root.key,
     worker: owner?.worker ?? null,
@@ -145,6 +146,8 @@ export function insertRun(work: Work, run: NewRun): { readonly created: boolean;
     facts,
   });
   insertFiber(work, run.root, { run: run.id, owner, fingerprint: run.fingerprint, head: seq });
+  for (const fiber of run.continued?.fibers ?? []) insertFiber(work, fiber, { run: run.id, owner: undefined });
+  for (const message of run.continued?.messages ?? []) deliver(work, message);
   for (const [name, value] of Object.entries(run.metadata)) {
     db.run(
       "INSERT INTO run_metadata (name, value, created_at, run) VALUES (?, ?, ?, ?)",
@@ -155,8 +158,19 @@ export function insertRun(work: Work, run: NewRun): { readonly created: boolean;
     );
   }
   insertBlobs(db, run.id, run.blobs);
-  shareBlobs(db, run.id, [json(run.input), json(run.root), facts]);
+  shareBlobs(db, run.id, [json(run.input), json(run.root), facts, json(run.continued ?? null)]);
   return { created: true, leased: owner !== undefined };
+}
+
+/** The events that a fork brings along, as one chain whatever fiber they are of; answers its end. */
+function continueHistory(work: Work, { id, continued }: NewRun): number | null {
+  let prev: number | null = null;
+  for (const { fiber, at, facts } of continued?.events ?? []) {
+    const seq = work.nextEvent();
+    insertEvent(work.db, { seq, prev, run: id, fiber, worker: null, at, facts: json(facts) });
+    prev = seq;
+  }
+  return prev;
 }
 
 export function createRun(work: Work, run: NewRun): CreateOutcome {
@@ -197,10 +211,7 @@ export function revive(
   shareBlobs(db, run, [facts, json(fibers)]);
   for (const fiber of fibers)
     insertFiber(work, fiber, { run, owner: undefined, ...(fiber === first && { head: seq }) });
-  for (const message of messages) {
-    db.run("DELETE FROM message_ids WHERE run = ? AND id = ?", run, storable(message.id)); // it comes back, so it is no duplicate
-    deliver(work, message);
-  }
-  work.noteRun(run as RunId);
+  for (const message of messages) redeliver(work, message);
+  work.noteRun(run);
   return "revived";
 }
