@@ -34,37 +34,39 @@ const isName = (text: unknown): boolean => typeof text === "string" && isId(text
 const shown = (value: unknown): string =>
   typeof value === "string" ? JSON.stringify(value.slice(0, 150)) : typeof value;
 
+interface Visit {
+  readonly node: Node;
+  readonly depth: number;
+  /** Below an id that is used twice all paths repeat: that is said once. */
+  readonly repeated: boolean;
+}
+
 /** Depth first with an explicit stack: a tree that is too deep must be a problem, not a stack overflow. */
 function checkTree(root: Node, report: Report): void {
   const paths = new Set<string>();
-  const stack: { readonly node: Node; readonly depth: number }[] = [{ node: root, depth: 1 }];
-  let count = 0;
-  let deepReported = false;
+  const seen = new Set<Node>();
+  const stack: Visit[] = [{ node: root, depth: 1, repeated: false }];
+  let tooDeep = false;
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-    const { node, depth } = next;
-    if (++count > LIMITS.nodesPerFlow) {
-      report("root", `has more than ${LIMITS.nodesPerFlow} nodes; split it into flows that call each other`);
-      return;
+    const { node, depth, repeated } = next;
+    const again = paths.has(node.path);
+    if (!isName(node.id)) report(node.path, `expected an id of ${ID_FORM} but found ${shown(node.id)}`);
+    else if (again && !repeated) report(node.path, `the id ${shown(node.id)} is used twice in one scope`);
+    if (seen.has(node)) continue; // one object in two places, or a circle
+    paths.add(node.path);
+    seen.add(node);
+    if (seen.size > LIMITS.nodesPerFlow) {
+      return report("root", `has more than ${LIMITS.nodesPerFlow} nodes; split it into flows that call each other`);
     }
     if (depth > LIMITS.nodeDepth) {
-      if (!deepReported) report(node.path, `is nested deeper than ${LIMITS.nodeDepth} levels`);
-      deepReported = true;
+      if (!tooDeep) report(node.path, `is nested deeper than ${LIMITS.nodeDepth} levels`);
+      tooDeep = true;
       continue;
     }
-    checkIdentity(node, paths, report);
     checkNode(node, report);
-    stack.push(
-      ...childrenOf(node)
-        .map((child) => ({ node: child, depth: depth + 1 }))
-        .reverse(),
-    );
+    const below = childrenOf(node).map((child) => ({ node: child, depth: depth + 1, repeated: again || repeated }));
+    stack.push(...below.reverse());
   }
-}
-
-function checkIdentity(node: Node, paths: Set<string>, report: Report): void {
-  if (!isName(node.id)) report(node.path, `expected an id of ${ID_FORM} but found ${shown(node.id)}`);
-  else if (paths.has(node.path)) report(node.path, `the id ${shown(node.id)} is used twice in one scope`);
-  paths.add(node.path);
 }
 
 function checkNode(node: Node, report: Report): void {

@@ -1,4 +1,5 @@
 import type { AttemptNode, BranchNode, LoopNode } from "../definition/node.ts";
+import { FlujoError } from "../domain/errors.ts";
 import { type Erased, type ErasedBody, type Place, pure, recordOf } from "./place.ts";
 
 /** `.if`: a branch whose cases are named "then" and "else". */
@@ -17,10 +18,11 @@ export function lowerIf(place: Place, when: Erased, then: ErasedBody, otherwise:
   };
 }
 
-/** Anything but a boolean is given on as it is: the planner refuses it, because a promise would always be true. */
 function caseOf(decision: unknown): string {
   if (typeof decision === "boolean") return decision ? "then" : "else";
-  return decision as string;
+  // The planner refuses promises itself, because it must also silence them. Anything else would silently pass through.
+  if (decision instanceof Promise) return decision as never;
+  throw new FlujoError("PREDICATE_FAILED", `when: expected true or false but found ${typeof decision}`);
 }
 
 export interface SwitchParts {

@@ -144,11 +144,13 @@ describe("branches", () => {
     expect(Object.keys(at(built, "root/big", "branch").cases)).toEqual(["then"]);
   });
 
-  it("give a decision that is no boolean on, for the planner to refuse", () => {
-    const built = start.if("big", (() => "yes") as never, add).build();
-    expect(at(built, "root/big", "branch").select(1, VIEW)).toBe("yes");
-    const empty = start.if("big", (() => undefined) as never, add).build();
-    expect(at(empty, "root/big", "branch").select(1, VIEW)).toBeUndefined();
+  it("refuse a decision that is neither true nor false, but leave promises to the planner", async () => {
+    const selectOf = (when: unknown) => at(start.if("big", when as never, add).build(), "root/big", "branch").select;
+    expect(() => selectOf(() => "yes")(1, VIEW)).toThrow("when: expected true or false but found string");
+    expect(() => selectOf(() => undefined)(1, VIEW)).toThrow("when: expected true or false but found undefined");
+    const promise = Promise.resolve(true);
+    expect(selectOf(() => promise)(1, VIEW)).toBe(promise);
+    await promise;
   });
 
   it("lower `switch` with its default", () => {
