@@ -8,6 +8,8 @@ import type { Flow, FlowContext, FlowInput, FlowOutput } from "../../src/dsl/flo
 import type { Settled } from "../../src/dsl/options.ts";
 import type { Caught, First } from "../../src/dsl/outcome.ts";
 import { step } from "../../src/dsl/step.ts";
+import type { StepContext } from "../../src/dsl/context.ts";
+import type { WorkerStepContext } from "../../src/worker/step-context.ts";
 import type { RunId } from "../../src/domain/ids.ts";
 
 /** What flows out of a builder. */
@@ -235,3 +237,6 @@ expectTypeOf(anyFlow.name).toEqualTypeOf<string>();
 expectTypeOf(
   value(list.map("m", (b) => b, { join: { custom: ({ failed }) => (failed > 0 ? "fail" : "wait") } })),
 ).toEqualTypeOf<Settled<string>[]>();
+
+// The worker gives what the builder promises.
+expectTypeOf<WorkerStepContext>().toExtend<StepContext<unknown>>();
