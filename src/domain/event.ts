@@ -9,9 +9,16 @@ import type { Wire } from "./wire.ts";
  * user function again. A stored name is for ever.
  */
 export type Fact =
-  | { readonly type: "run.started"; readonly input: Wire; readonly context: Wire; readonly deadlineAt?: number }
+  | {
+      readonly type: "run.started";
+      readonly input: Wire;
+      readonly context: Wire;
+      readonly deadlineAt?: number;
+      readonly queue?: string;
+      readonly priority?: number;
+    }
   | { readonly type: "run.retried"; readonly from: number }
-  | { readonly type: "run.forked"; readonly from: string; readonly at: number }
+  | { readonly type: "run.forked"; readonly from: string; readonly at: number; readonly value?: Wire }
   | ({
       readonly type: "step.completed";
       readonly attempt: number;

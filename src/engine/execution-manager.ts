@@ -296,17 +296,17 @@ export class ExecutionManager {
   #report(resident: Reporter, outcome: RunEnd["status"], why: Failure | undefined, now: number): readonly NewMessage[] {
     const { run, key, parent, fork, ordinal, parentRun } = resident;
     const small = why && (JSON.parse(JSON.stringify(why)) as Wire);
-    const tell = (to: Pick<NewMessage, "run" | "name" | "id">, number: number): NewMessage => ({
+    const tell = (to: Pick<NewMessage, "run" | "name">, number: number): NewMessage => ({
       ...to,
       data: { ordinal: number, outcome, ...(small !== undefined && { failure: small }) },
       sentAt: now,
     });
     if (parent !== undefined && fork !== undefined && ordinal !== undefined) {
-      return [tell({ run, name: messageName.join(parent, fork), id: `end:${key}` }, ordinal)];
+      return [tell({ run, name: messageName.join(parent, fork) }, ordinal)];
     }
     if (parentRun === undefined || parentRun.reply === "") return NO_MESSAGES;
     const [name = "", number = "0"] = parentRun.reply.split("#");
-    return [tell({ run: parentRun.run, name, id: `end:${run}` }, Number(number))];
+    return [tell({ run: parentRun.run, name }, Number(number))];
   }
 
   #spawn(

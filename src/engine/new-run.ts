@@ -61,7 +61,14 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
   const data = dataOf(fiber);
   const value = payloads.deflate(data.value, blobs);
   const context = payloads.deflate(data.context, blobs);
-  const fact: Fact = { type: "run.started", input: value, context, ...(deadlineAt !== undefined && { deadlineAt }) };
+  const fact: Fact = {
+    type: "run.started",
+    input: value,
+    context,
+    ...(deadlineAt !== undefined && { deadlineAt }),
+    queue,
+    priority,
+  };
   return {
     id,
     flow: definition.name,

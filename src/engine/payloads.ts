@@ -110,7 +110,7 @@ export class Payloads {
 }
 
 /** Fields of facts that carry values of user code. */
-const VALUE_KEYS: readonly string[] = ["output", "context", "items", "inputs", "input", "question"];
+const VALUE_KEYS: readonly string[] = ["output", "context", "items", "inputs", "input", "question", "value"];
 
 /** Whether the JSON text of a wire is longer than `limit`. Stops looking as soon as it is, so it costs at most `limit`. */
 export function heavier(wire: Wire, limit: number): boolean {

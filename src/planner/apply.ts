@@ -11,8 +11,10 @@ export function apply(draft: Draft, fact: Fact): void {
       draft.value = fact.input;
       draft.context = fact.context;
       return;
-    case "run.retried":
     case "run.forked":
+      if (fact.value !== undefined) draft.value = fact.value;
+      return;
+    case "run.retried":
     case "wait.rejected":
       return;
     case "step.completed": {

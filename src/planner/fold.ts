@@ -17,6 +17,15 @@ export function fold(definition: Definition, born: Fiber, facts: Iterable<Fact>)
   return draft.seal();
 }
 
+/** A fiber that has begun: one that was claimed but has recorded nothing yet is at the same point. */
+export function begun(definition: Definition, fiber: Fiber): Fiber {
+  if (fiber.doing.kind !== "new") return fiber;
+  const draft = new Draft(definition, fiber);
+  const node = definition.nodes.get(fiber.doing.path);
+  if (node !== undefined) draft.enter(node, fiber.doing.visit);
+  return draft.seal();
+}
+
 /** A fiber begins before its first own fact: going down to its first leaf is structure, not decision. */
 function begin(draft: Draft, fact: Fact): void {
   if (

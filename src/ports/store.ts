@@ -113,6 +113,8 @@ export interface NewFiber extends FiberData, Scheduling {
   /** Born leased to the worker that commits, which then runs it without a claim; otherwise ready at `readyAt`. */
   readonly leased: boolean;
   readonly readyAt: number;
+  /** Born ended, its result waiting for its parent's join: only where a run is revived or forked. */
+  readonly ended?: EndStatus;
 }
 
 export interface Lease {
@@ -134,6 +136,14 @@ export interface NewRun {
   readonly lease?: Lease;
   readonly event: NewEvent;
   readonly blobs: readonly Blob[];
+  /** What a fork of another run brings along: its history so far (before `event`), its other fibers, its mailbox. */
+  readonly continued?: Continued;
+}
+
+export interface Continued {
+  readonly events: readonly (NewEvent & { readonly fiber: FiberKey })[];
+  readonly fibers: readonly NewFiber[];
+  readonly messages: readonly NewMessage[];
 }
 
 export type CreateOutcome =
@@ -161,8 +171,11 @@ export interface Blob {
 
 export interface NewMessage {
   readonly run: RunId;
-  /** Unique per run: a second message with the same id is a duplicate and changes nothing. */
-  readonly id: string;
+  /**
+   * Unique per run: a second message with the same id is a duplicate and changes nothing, also after the first was consumed.
+   * Without an id it is never a duplicate, and nothing of it is remembered once it is consumed.
+   */
+  readonly id?: string;
   readonly name: string;
   readonly data: Wire;
   readonly sentAt: number;

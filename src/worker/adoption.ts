@@ -12,6 +12,7 @@ export async function adoptionEvent(resident: Resident, now: number): Promise<Ha
   const { doing } = fiber;
   switch (doing.kind) {
     case "new":
+    case "decide": // a call or wait that is to be opened anew, in a revived run
       return { type: "began" };
     case "step":
     case "undo":
@@ -33,7 +34,7 @@ export async function adoptionEvent(resident: Resident, now: number): Promise<Ha
 const childEnd = ({ seq, data }: MessageRecord): ChildEnd => ({ ...(data as unknown as Omit<ChildEnd, "seq">), seq });
 
 /** Checks an answer or a signal against its schema. A wrong one is consumed, recorded as rejected, and the wait goes on. */
-async function answer(resident: Resident, { seq, id, name, data }: MessageRecord): Promise<Happened> {
+async function answer(resident: Resident, { seq, id = "", name, data }: MessageRecord): Promise<Happened> {
   const { doing } = resident.fiber;
   invariant(doing.kind === "wait", "an answer is for a wait");
   const node = resident.definition.nodes.get(doing.path);

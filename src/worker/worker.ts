@@ -2,6 +2,7 @@ import type { Ambient } from "../domain/ambient.ts";
 import { FlujoError } from "../domain/errors.ts";
 import { failure, failureFrom } from "../domain/failure.ts";
 import type { RunId, WorkerId } from "../domain/ids.ts";
+import type { Wire } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
 import { type Advance, ExecutionManager } from "../engine/execution-manager.ts";
 import { fiberOf } from "../engine/fiber-codec.ts";
@@ -12,7 +13,7 @@ import type { Happened } from "../planner/planning.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
 import type { Observation } from "../ports/observer.ts";
 import type { FiberRef, LeasedFiber } from "../ports/queue.ts";
-import type { CommitOutcome, Lease, NewRun, RunEnd, Store } from "../ports/store.ts";
+import type { CommitOutcome, FiberData, Lease, NewRun, RunEnd, Store } from "../ports/store.ts";
 import { adoptionEvent } from "./adoption.ts";
 import { Committer } from "./committer.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
@@ -34,7 +35,9 @@ export interface WorkerDeps {
   readonly sweeps?: boolean;
   readonly observe?: (observation: Observation) => void;
   /** Told at once, without a read, when a run ends here. */
-  readonly onRunEnd?: (run: RunId, end: RunEnd, after: { readonly value: unknown }) => void;
+  readonly onRunEnd?: (run: RunId, end: RunEnd, value: Wire) => void;
+  /** Told when a fiber of a run waits for somebody outside: the run may be paused now. */
+  readonly onPark?: (run: RunId) => void;
   /** A named point in a fiber's life, for fault injection; see `flujo/testing`. */
   readonly at?: (point: FaultPoint, where: { readonly run: string; readonly path: string }) => void | Promise<void>;
 }
@@ -442,8 +445,8 @@ export class Worker implements AsyncDisposable {
     return "leave";
   }
 
-  #ended({ run, definition }: Resident, end: RunEnd, { value }: { readonly value: unknown }): void {
-    this.#deps.onRunEnd?.(run, end, { value });
+  #ended({ run, definition }: Resident, end: RunEnd, { value }: Resident["fiber"]): void {
+    this.#deps.onRunEnd?.(run, end, value);
     this.#deps.observe?.({
       kind: "run.ended",
       at: end.at,
@@ -455,6 +458,7 @@ export class Worker implements AsyncDisposable {
   }
 
   #parked({ run, definition }: Resident, { kind, path, visit }: NonNullable<Advance["transition"]["wait"]>): void {
+    if (kind === "human" || kind === "signal") this.#deps.onPark?.(run);
     this.#deps.observe?.({
       kind: "fiber.parked",
       at: this.#deps.ambient.clock.now(),
@@ -551,4 +555,4 @@ const pointOf = ({ run, fiber: { doing } }: Resident): { readonly run: string; r
 });
 
 const isRef = (wire: unknown): boolean => typeof wire === "object" && wire !== null && "$blob" in wire;
-const isWhole = ({ value, context, aside }: LeasedFiber): boolean => !isRef(value) && !isRef(context) && !isRef(aside);
+const isWhole = ({ value, context, aside }: FiberData): boolean => !isRef(value) && !isRef(context) && !isRef(aside);

@@ -138,10 +138,7 @@ export class MemoryStore implements Store {
       run.output = run.failure = run.endedAt = run.cancelReason = undefined;
       tables.addBlobs(run, revival.blobs);
       for (const fiber of revival.fibers) tables.insertFiber(run, fiber, undefined, now);
-      for (const message of revival.messages) {
-        run.messageIds.delete(message.id);
-        tables.deliver(message, now);
-      }
+      for (const message of revival.messages) tables.deliver(message, now);
       tables.addEvent(run, revival.fibers[0]?.key ?? ("0" as FiberKey), revival.event, undefined);
       tables.noteRun(run.id);
       return "revived";

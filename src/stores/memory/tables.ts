@@ -68,6 +68,9 @@ export class Tables {
     };
     this.runs.set(run.id, row);
     this.insertFiber(row, run.root, owner, now);
+    for (const { fiber, ...event } of run.continued?.events ?? []) this.addEvent(row, fiber, event, undefined);
+    for (const fiber of run.continued?.fibers ?? []) this.insertFiber(row, fiber, undefined, now);
+    for (const message of run.continued?.messages ?? []) this.deliver(message, now);
     this.addEvent(row, ROOT_FIBER, run.event, owner?.id);
     this.addBlobs(row, run.blobs);
     return owner !== undefined;
@@ -88,15 +91,16 @@ export class Tables {
       queue: fiber.queue,
       priority: fiber.priority,
       owner,
-      readyAt: owner === undefined ? fiber.readyAt : undefined,
+      readyAt: owner === undefined && fiber.ended === undefined ? fiber.readyAt : undefined,
       wait: undefined,
       names: NO_NAMES,
-      ended: undefined,
+      ended: fiber.ended,
       cancel: undefined,
       deliveries: 0,
       ticket: 0,
     };
     run.fibers.set(fiber.key, row);
+    if (row.ended !== undefined) return;
     if (owner === undefined) this.enqueue(row, now);
     else owner.held.add(row);
   }
@@ -141,9 +145,9 @@ export class Tables {
   deliver(message: NewMessage, now: number): SignalOutcome {
     const run = this.runs.get(message.run);
     if (run === undefined) return "unknown";
-    if (run.messageIds.has(message.id)) return "duplicate";
+    if (message.id !== undefined && run.messageIds.has(message.id)) return "duplicate";
     if (run.endedAt !== undefined) return "ended";
-    run.messageIds.add(message.id);
+    if (message.id !== undefined) run.messageIds.add(message.id);
     const record: MessageRecord = { ...message, seq: this.#nextMessage++ };
     run.messages.push(record);
     for (const row of run.fibers.values())

@@ -1,0 +1,116 @@
+import type { Fact } from "../domain/event.ts";
+import { childFiber, type FiberKey, ROOT_FIBER } from "../domain/ids.ts";
+import { invariant } from "../domain/result.ts";
+import type { Definition } from "../definition/definition.ts";
+import { type Fiber, newFiber } from "../planner/fiber.ts";
+import { fold } from "../planner/fold.ts";
+import { bornChild } from "../planner/fork.ts";
+
+/** One row of history, its large values in place. */
+export interface Row {
+  readonly seq: number;
+  readonly at: number;
+  readonly fiber: FiberKey;
+  readonly facts: readonly Fact[];
+}
+
+/** A fiber as its history tells it. */
+export interface Rebuilt {
+  readonly key: FiberKey;
+  readonly parent?: { readonly key: FiberKey; readonly fork: number; readonly ordinal: number };
+  readonly fiber: Fiber;
+  /** Ordinals of the open fork whose end this fiber has taken in. */
+  readonly heard?: ReadonlySet<number>;
+}
+
+/** Folds the history of a whole run: every fiber that exists after the last row, parents before children. */
+export function rebuild(definition: Definition, rows: readonly Row[]): readonly Rebuilt[] {
+  const fibers = new Map<FiberKey, Rebuilt>();
+  const heard = new Map<FiberKey, Set<number>>();
+  for (const row of rows) {
+    for (const fact of row.facts) {
+      const known = fibers.get(row.fiber) ?? bornRoot(definition, row, fact);
+      const ends = heardAfter(heard.get(row.fiber), fact);
+      heard.set(row.fiber, ends);
+      const one = { ...known, fiber: fold(definition, known.fiber, [fact]), heard: ends };
+      fibers.set(row.fiber, one);
+      if (fact.type === "fork.spawned")
+        for (const child of spawned(definition, one, fact)) fibers.set(child.key, child);
+      if (fact.type === "fork.joined" || fact.type === "fork.failed") {
+        for (const [key, { parent }] of fibers)
+          if (parent?.key === row.fiber && parent.fork === fact.fork) fibers.delete(key);
+      }
+    }
+  }
+  return [...fibers.values()];
+}
+
+/** One set per open fork, added to in place: a copy per child would cost the square of their number. */
+function heardAfter(heard: Set<number> | undefined, fact: Fact): Set<number> {
+  if (heard === undefined || fact.type === "fork.opened") return new Set();
+  return fact.type === "fork.child_ended" ? heard.add(fact.ordinal) : heard;
+}
+
+function bornRoot(definition: Definition, { fiber }: Row, fact: Fact): Rebuilt {
+  invariant(fiber === ROOT_FIBER, `fiber ${fiber} was spawned before it acted`);
+  const { deadlineAt, queue, priority } = fact.type === "run.started" ? fact : {};
+  const start = {
+    root: true,
+    ...(deadlineAt !== undefined && { deadlineAt }),
+    ...(queue !== undefined && { queue }),
+    ...(priority !== undefined && { priority }),
+  };
+  return { key: ROOT_FIBER, fiber: newFiber({ path: definition.root.path, visit: "" }, start) };
+}
+
+function spawned(
+  definition: Definition,
+  parent: Rebuilt,
+  { fork, from, to }: Extract<Fact, { type: "fork.spawned" }>,
+): readonly Rebuilt[] {
+  const frame = parent.fiber.frames.at(-1);
+  invariant(frame?.kind === "fork" && frame.fork === fork, "the fork that spawns is the innermost frame");
+  return Array.from({ length: to - from }, (_, i) => {
+    const ordinal = from + i;
+    return {
+      key: childFiber(parent.key, frame.base + ordinal),
+      parent: { key: parent.key, fork, ordinal },
+      fiber: bornChild(definition, parent.fiber, frame, ordinal),
+    };
+  });
+}
+
+/**
+ * The history without the ending: for each fiber, only the rows before its failure began. Goes backwards from the end of the
+ * root: through the fork that failed into the children that failed or were cancelled, and leaves those alone that completed.
+ */
+export function withoutEnding(definition: Definition, rows: readonly Row[]): readonly Row[] {
+  const cuts = new Map<FiberKey, number>();
+  cutEnding(definition, rows, ROOT_FIBER, cuts);
+  return rows.filter(({ fiber, seq }) => seq < (cuts.get(fiber) ?? Number.POSITIVE_INFINITY));
+}
+
+function cutEnding(definition: Definition, rows: readonly Row[], key: FiberKey, cuts: Map<FiberKey, number>): void {
+  const own = rows.filter(({ fiber }) => fiber === key);
+  const last = own.findLast(({ facts }) =>
+    facts.some((fact) => fact.type === "fiber.ended" && fact.outcome !== "completed"),
+  );
+  if (last === undefined) return;
+  const failed = last.facts.find((fact) => fact.type === "fork.failed");
+  const began = own.find(({ facts }) => facts.some((fact) => startsTheEnd(fact, failed?.fork)));
+  cuts.set(key, Math.min(last.seq, began?.seq ?? last.seq));
+  if (failed === undefined) return;
+  for (const child of childrenOf(definition, rows, key, failed.fork)) cutEnding(definition, rows, child, cuts);
+}
+
+const startsTheEnd = (fact: Fact, fork: number | undefined): boolean =>
+  fact.type === "cancel.requested" || (fact.type === "fork.decided" && fact.fork === fork && fact.verdict === "fail");
+
+function childrenOf(definition: Definition, rows: readonly Row[], parent: FiberKey, fork: number): readonly FiberKey[] {
+  const before = rows.findIndex(
+    ({ fiber, facts }) => fiber === parent && facts.some((fact) => fact.type === "fork.failed" && fact.fork === fork),
+  );
+  return rebuild(definition, rows.slice(0, before)).flatMap((one) =>
+    one.parent?.key === parent && one.parent.fork === fork ? [one.key] : [],
+  );
+}

@@ -1,0 +1,217 @@
+import { FlujoError } from "../domain/errors.ts";
+import { type Fact, messageName } from "../domain/event.ts";
+import { ROOT_FIBER, type RunId } from "../domain/ids.ts";
+import { invariant } from "../domain/result.ts";
+import type { RunRecord } from "../domain/run.ts";
+import { encode, type Wire } from "../domain/wire.ts";
+import { type Definition, titleOf } from "../definition/definition.ts";
+import type { Doing, Fiber } from "../planner/fiber.ts";
+import { begun } from "../planner/fold.ts";
+import type { Blob, NewFiber, NewMessage, Store } from "../ports/store.ts";
+import { dataOf } from "./fiber-codec.ts";
+import type { Payloads } from "./payloads.ts";
+import { type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
+import type { Registry } from "./registry.ts";
+
+export interface ReviveDeps {
+  readonly store: Store;
+  readonly payloads: Payloads;
+  readonly registry: Registry;
+  readonly now: number;
+}
+
+/**
+ * Puts a failed or cancelled run back to work under its own id. Its fibers are folded from history up to where the failure
+ * began; what had finished is not repeated. Throws RUN_UNKNOWN, RUN_NOT_FAILED, RUN_COMPENSATED, FLOW_UNKNOWN.
+ * Source: Fluxo, resume of a failed instance.
+ */
+export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
+  const { record, definition, rows } = await read(deps, id);
+  if (record.status !== "failed" && record.status !== "cancelled") {
+    throw new FlujoError("RUN_NOT_FAILED", `expected a failed or cancelled run but ${id} is ${record.status}`);
+  }
+  if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed"))) {
+    throw new FlujoError("RUN_COMPENSATED", `run ${id} has undone steps; it cannot go on from where it was`);
+  }
+  const kept = withoutEnding(definition, rows);
+  const fibers = rebuild(definition, kept).map((one) => ({
+    ...one,
+    fiber: anew(definition, one.fiber, ["call"], deps.now),
+  }));
+  const fact: Fact = { type: "run.retried", from: kept.at(-1)?.seq ?? 0 };
+  const rowsOf = storeRows(deps, id, fibers);
+  const outcome = await deps.store.revive({
+    run: id,
+    ...rowsOf,
+    event: { at: deps.now, facts: [fact as unknown as Wire] },
+  });
+  if (outcome === "not-ended") throw new FlujoError("RUN_NOT_FAILED", `run ${id} is being worked on again already`);
+}
+
+export interface ForkOptions {
+  readonly id: RunId;
+  /** The transition after which the new run begins; default the first. */
+  readonly at?: number;
+  /** Replaces the value at that point. */
+  readonly input?: unknown;
+}
+
+/**
+ * Starts a new run that begins where an old one was after the transition `at`, with that history. Waits and calls that were
+ * open are opened anew: questions, deadlines and child runs belong to one run. Throws RUN_UNKNOWN, EVENT_UNKNOWN, RUN_EXISTS,
+ * FLOW_UNKNOWN.
+ */
+export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: ForkOptions): Promise<void> {
+  const { record, definition, rows } = await read(deps, from);
+  const cut = at ?? rows[0]?.seq ?? 0;
+  const target = rows.find(({ seq }) => seq === cut);
+  if (target === undefined) throw new FlujoError("EVENT_UNKNOWN", `run ${from} has no event ${cut}; see its history`);
+  const fact: Fact = { type: "run.forked", from, at: cut, ...(input !== undefined && { value: encode(input) }) };
+  const kept = rows.filter(({ seq }) => seq <= cut);
+  const rebuilt = rebuild(definition, [...kept, { ...target, facts: [fact] }]);
+  if (rebuilt.some(({ key, fiber }) => key === ROOT_FIBER && fiber.doing.kind === "ended")) {
+    throw new FlujoError("EVENT_UNKNOWN", `at event ${cut} run ${from} had ended; fork from an earlier one`);
+  }
+  const { fibers, messages, blobs } = storeRows(
+    deps,
+    id,
+    rebuilt.map((one) => ({ ...one, fiber: anew(definition, one.fiber, ["call", "wait"], deps.now) })),
+  );
+  const [root, ...others] = fibers;
+  invariant(root?.key === ROOT_FIBER, "the root comes first");
+  const deflate = (facts: readonly Fact[]): Wire => facts.map((one) => deps.payloads.deflateFact(one, blobs));
+  const events = kept.map(({ fiber, at: when, facts }) => ({ fiber, at: when, facts: deflate(facts) }));
+  const [outcome] = await deps.store.createRuns([
+    {
+      ...pick(record),
+      id,
+      input: deps.payloads.deflate(await deps.payloads.inflate(record.input), blobs),
+      createdAt: deps.now,
+      root,
+      event: { at: deps.now, facts: deflate([fact]) },
+      blobs,
+      continued: { events, fibers: others, messages },
+    },
+  ]);
+  if (outcome?.status === "exists") throw new FlujoError("RUN_EXISTS", `run ${id} exists already`);
+}
+
+const pick = ({
+  flow,
+  version,
+  fingerprint,
+  metadata,
+}: RunRecord): Pick<RunRecord, "flow" | "version" | "fingerprint" | "metadata"> => ({
+  flow,
+  version,
+  fingerprint,
+  metadata,
+});
+
+async function read(
+  { store, payloads, registry }: ReviveDeps,
+  id: RunId,
+): Promise<{ readonly record: RunRecord; readonly definition: Definition; readonly rows: readonly Row[] }> {
+  const record = await store.load(id);
+  if (record === undefined) throw new FlujoError("RUN_UNKNOWN", `no run has the id "${id}"`);
+  const definition = registry.byFingerprint(record.fingerprint);
+  if (definition === undefined) {
+    throw new FlujoError(
+      "FLOW_UNKNOWN",
+      `run ${id} is pinned to ${titleOf({ name: record.flow, version: record.version })} with fingerprint ${record.fingerprint.slice(0, 12)}, which is not registered here`,
+    );
+  }
+  const rows: Row[] = [];
+  for (const { seq, at, fiber, facts } of await store.history(id)) {
+    rows.push({
+      seq,
+      at,
+      fiber,
+      facts: await Promise.all((facts as unknown as readonly Fact[]).map((fact) => payloads.inflateFact(fact))),
+    });
+  }
+  return { record, definition, rows };
+}
+
+/** Steps begin at their first attempt again; what the given kinds had opened is to be opened again. */
+function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kind"][], now: number): Fiber {
+  const { cancelling: _, ...fiber } = begun(definition, before);
+  const { doing, deadlineAt } = fiber;
+  const fresh: Doing =
+    doing.kind === "step"
+      ? { kind: "step", path: doing.path, visit: doing.visit, attempt: 1 }
+      : reopen.includes(doing.kind) && "path" in doing
+        ? { kind: "decide", path: doing.path, visit: doing.visit }
+        : doing;
+  const { deadlineAt: __, ...unbounded } = fiber;
+  // A run that ran out of time gets its whole time again: retrying it would be pointless otherwise.
+  if (deadlineAt === undefined || definition.timeoutMs === undefined || deadlineAt > now)
+    return { ...fiber, doing: fresh };
+  return { ...unbounded, doing: fresh, deadlineAt: now + definition.timeoutMs };
+}
+
+/** Rebuilt fibers as store rows, and messages from children that have ended and were not heard yet. */
+function storeRows(
+  { payloads, now }: ReviveDeps,
+  run: RunId,
+  rebuilt: readonly Rebuilt[],
+): { readonly fibers: NewFiber[]; readonly messages: NewMessage[]; readonly blobs: Blob[] } {
+  const blobs: Blob[] = [];
+  const fibers = rebuilt.map(({ key, parent, fiber }): NewFiber => {
+    const data = dataOf(fiber);
+    const { queue, priority, doing } = fiber;
+    return {
+      state: data.state,
+      value: payloads.deflate(data.value, blobs),
+      context: payloads.deflate(data.context, blobs),
+      aside: payloads.deflate(data.aside, blobs),
+      key,
+      ...(parent && { parent: parent.key, fork: parent.fork, ordinal: parent.ordinal }),
+      queue,
+      priority,
+      leased: false,
+      readyAt: now,
+      ...(doing.kind === "ended" && { ended: doing.ending.outcome }),
+    };
+  });
+  const messages = rebuilt
+    .flatMap((parent) => unheard(parent, rebuilt))
+    .map(
+      ({ parent, ordinal, outcome, failure }): NewMessage => ({
+        run,
+        name: messageName.join(parent.key, parent.fork),
+        data: { ordinal, outcome, ...(failure !== undefined && { failure }) },
+        sentAt: now,
+      }),
+    );
+  return { fibers, messages, blobs };
+}
+
+interface Unheard {
+  readonly parent: { readonly key: string; readonly fork: number };
+  readonly ordinal: number;
+  readonly outcome: string;
+  readonly failure: Wire | undefined;
+}
+
+function unheard({ key, fiber, heard = NOBODY }: Rebuilt, all: readonly Rebuilt[]): readonly Unheard[] {
+  const frame = fiber.frames.at(-1);
+  if (frame?.kind !== "fork") return [];
+  return all.flatMap((child): Unheard[] => {
+    const { parent } = child;
+    const { doing } = child.fiber;
+    if (parent?.key !== key || parent.fork !== frame.fork || doing.kind !== "ended" || heard.has(parent.ordinal))
+      return [];
+    const { outcome, failure } = doing.ending;
+    return [
+      {
+        parent: { key, fork: frame.fork },
+        ordinal: parent.ordinal,
+        outcome,
+        failure: failure && (JSON.parse(JSON.stringify(failure)) as Wire),
+      },
+    ];
+  });
+}
+
+const NOBODY: ReadonlySet<number> = new Set();

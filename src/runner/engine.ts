@@ -1,0 +1,203 @@
+import type { Ambient } from "../domain/ambient.ts";
+import { FlujoError } from "../domain/errors.ts";
+import { failure } from "../domain/failure.ts";
+import { runId, type RunId, workerId } from "../domain/ids.ts";
+import { sameWire } from "../domain/canonical.ts";
+import { isEnd } from "../domain/run.ts";
+import { decode, type Wire } from "../domain/wire.ts";
+import { type Definition, titleOf } from "../definition/definition.ts";
+import { describe } from "../definition/describe.ts";
+import { checkStart, newRun } from "../engine/new-run.ts";
+import { Payloads } from "../engine/payloads.ts";
+import type { Registry } from "../engine/registry.ts";
+import type { CreateOutcome, NewRun, RunEnd, Store } from "../ports/store.ts";
+import type { Observation } from "../ports/observer.ts";
+import { PolicyRegistry } from "../policies/registry.ts";
+import { Batcher } from "../worker/batcher.ts";
+import type { StepHost } from "../worker/step-context.ts";
+import { Worker } from "../worker/worker.ts";
+import { Messages } from "./messages.ts";
+import type { FlujoOptions, StartOptions } from "./options.ts";
+import { Reader } from "./reader.ts";
+import { failedResult, type RunResult } from "./result.ts";
+import { Waiters } from "./waiters.ts";
+
+export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at"> {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly ambient: Ambient;
+  readonly host: StepHost;
+  readonly observe: ((observation: Observation) => void) | undefined;
+}
+
+/** One open store with everything that works on it in this process. Source: Fluxo, Engine. */
+export class Engine {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly payloads: Payloads;
+  readonly reader: Reader;
+  readonly messages: Messages;
+  readonly waiters: Waiters;
+  readonly worker: Worker | undefined;
+  readonly ambient: Ambient;
+  readonly #observe: ((observation: Observation) => void) | undefined;
+  readonly #starts: Batcher<NewRun, CreateOutcome>;
+  readonly #stored = new Set<string>();
+  readonly #unsubscribe: () => void;
+
+  constructor({ store, registry, ambient, host, observe, worker, at }: EngineDeps) {
+    this.store = store;
+    this.registry = registry;
+    this.ambient = ambient;
+    this.#observe = observe;
+    this.payloads = new Payloads((hash) => store.blob(hash));
+    this.reader = new Reader(store, this.payloads);
+    this.messages = new Messages({
+      store,
+      reader: this.reader,
+      registry,
+      newId: ambient.newId,
+      now: () => ambient.clock.now(),
+    });
+    this.waiters = new Waiters((run) => this.reader.result(run), ambient);
+    this.worker =
+      worker === false
+        ? undefined
+        : new Worker({
+            store,
+            registry,
+            payloads: this.payloads,
+            policies: new PolicyRegistry(),
+            host,
+            ambient,
+            id: workerId(worker?.id ?? `w-${ambient.newId()}`),
+            ...(worker && { options: worker }),
+            ...(observe && { observe }),
+            onRunEnd: (run, end, value) => this.waiters.ended(run, () => resultOf(run, end, value)),
+            onPark: () => this.waiters.nudge(),
+            ...(at && { at }),
+          });
+    this.#starts = new Batcher((runs) => store.createRuns(runs), {
+      gather: store.capabilities.gather,
+      ambient,
+      maxBatch: 500,
+    });
+    this.#unsubscribe = store.subscribe(({ runs }) => {
+      if (runs.some((run) => this.waiters.has(run))) this.waiters.nudge();
+    });
+  }
+
+  /** Migrates, makes the flows known, then adopts work: in this order. */
+  async open(): Promise<void> {
+    await this.store.migrate();
+    await this.storeDefinitions();
+    await this.worker?.start();
+  }
+
+  /** Definitions are stored once each, content-addressed, so that a run can be read without its code. */
+  async storeDefinitions(): Promise<void> {
+    const fresh = this.registry.definitions.filter(({ fingerprint }) => !this.#stored.has(fingerprint));
+    if (fresh.length === 0) return;
+    await this.store.putDefinitions(
+      fresh.map((one) => ({
+        fingerprint: one.fingerprint,
+        name: one.name,
+        version: one.version,
+        described: describe(one),
+      })),
+    );
+    for (const { fingerprint } of fresh) this.#stored.add(fingerprint);
+  }
+
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    await this.worker?.stop();
+    this.waiters.close(new FlujoError("CLOSED", "this Flujo was closed before the result came"));
+  }
+
+  /** Starts a run, or finds the one that this id started before. Throws INPUT_INVALID, CONTEXT_INVALID, RUN_EXISTS, ID_INVALID. */
+  async start(
+    definition: Definition,
+    input: unknown,
+    options: StartOptions,
+  ): Promise<{ readonly id: RunId; readonly created: boolean }> {
+    const checking = checkStart(definition, input, options.context);
+    const checked = checking instanceof Promise ? await checking : checking;
+    if (!checked.ok)
+      throw new FlujoError(checked.problem.code, checked.problem.message, { details: { ...checked.problem.details } });
+    const now = this.ambient.clock.now();
+    const { metadata, queue, priority, startAt } = options;
+    const at = startAt instanceof Date ? startAt.getTime() : startAt;
+    const id = options.id === undefined ? (this.ambient.newId() as RunId) : runId(options.id);
+    const lease = queue === undefined || queue === "default" ? this.worker?.lease : undefined;
+    const run = newRun(
+      {
+        id,
+        definition,
+        input: checked.value.input,
+        contextWire: checked.value.context,
+        now,
+        ...(metadata && { metadata }),
+        ...(queue !== undefined && { queue }),
+        ...(priority !== undefined && { priority }),
+        ...(at !== undefined && { startAt: at }),
+        ...(lease && { lease }),
+      },
+      this.payloads,
+    );
+    const outcome = await this.#create(run);
+    if (outcome.status === "exists") return this.#existing(run, outcome.run);
+    this.#observe?.({ kind: "run.started", at: now, run: id, flow: definition.name, version: definition.version });
+    if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);
+    return { id, created: true };
+  }
+
+  #create(run: NewRun): Promise<CreateOutcome> {
+    const create = (): Promise<CreateOutcome> => this.#starts.add(run);
+    return this.worker !== undefined && run.root.leased ? this.worker.leasing(create) : create();
+  }
+
+  async #existing(
+    wanted: NewRun,
+    found: Awaited<ReturnType<Reader["record"]>>,
+  ): Promise<{ readonly id: RunId; readonly created: boolean }> {
+    const [mine, theirs] = [await this.payloads.inflate(wanted.input), await this.payloads.inflate(found.input)];
+    if (found.flow === wanted.flow && found.version === wanted.version && sameWire(mine, theirs))
+      return { id: found.id, created: false };
+    const what =
+      found.flow === wanted.flow && found.version === wanted.version
+        ? "another input"
+        : titleOf({ name: found.flow, version: found.version });
+    throw new FlujoError("RUN_EXISTS", `run ${found.id} exists already, started with ${what}`, {
+      details: { runId: found.id },
+    });
+  }
+
+  async result(run: RunId, until: "end" | "settled", signal?: AbortSignal): Promise<RunResult> {
+    const waiting = this.waiters.wait(run, until, signal);
+    this.waiters.nudge();
+    return waiting;
+  }
+
+  async cancel(run: RunId, reason: string): Promise<"requested" | "ended"> {
+    const outcome = await this.store.cancel(run, reason);
+    if (outcome === "unknown") throw new FlujoError("RUN_UNKNOWN", `no run has the id "${run}"`);
+    this.worker?.cancelHere(run, reason);
+    return outcome;
+  }
+
+  async isOver(run: RunId): Promise<boolean> {
+    return isEnd((await this.reader.record(run)).status);
+  }
+}
+
+function resultOf(runId: RunId, end: RunEnd, value: Wire): RunResult {
+  switch (end.status) {
+    case "completed":
+      return { status: "completed", runId, output: decode(value) };
+    case "cancelled":
+      return { status: "cancelled", runId, reason: "cancelled" };
+    case "failed":
+      return failedResult(runId, end.failure ?? failure("RUN_FAILED", `run ${runId} failed`));
+  }
+}

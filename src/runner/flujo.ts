@@ -1,0 +1,312 @@
+import { hostname } from "node:os";
+import { FlujoError } from "../domain/errors.ts";
+import type { HistoryEvent } from "../domain/event.ts";
+import { runId as toRunId, type RunId } from "../domain/ids.ts";
+import { type EndStatus, END_STATUSES } from "../domain/run.ts";
+import { stateUri } from "../config/state-uri.ts";
+import type { Definition } from "../definition/definition.ts";
+import type { Flow, FlowContext, FlowInput, FlowOutput } from "../dsl/flow-type.ts";
+import { checkInvariants } from "../testing/invariants.ts";
+import { Registry } from "../engine/registry.ts";
+import { forkRun, retryRun } from "../engine/revive.ts";
+import { systemAmbient } from "../engine/system.ts";
+import { Fanout } from "../observe/fanout.ts";
+import { stderrLogger } from "../observe/stderr.ts";
+import type { ListQuery, Page, Store } from "../ports/store.ts";
+import { MemoryStore } from "../stores/memory/store.ts";
+import { Chunks, type StreamItem } from "./stream.ts";
+import { Engine } from "./engine.ts";
+import { RunHandle } from "./handle.ts";
+import type { SignalOptions } from "./messages.ts";
+import { openStore } from "./open-store.ts";
+import type { FlujoOptions, RunOptions, StartOptions } from "./options.ts";
+import type { RunDetails, RunResult, RunView } from "./result.ts";
+import { why, type Why } from "./why.ts";
+
+/** A flow by value, or by name (and version when several are registered). */
+export type FlowChoice = Definition | string | { readonly name: string; readonly version?: string };
+
+/**
+ * Runs flows: starts them, works on them, answers them, looks at them. One per process is enough.
+ *
+ *   await using flujo = new Flujo({ store: "sqlite:./flujo.db", flows: [review] });
+ *   const result = await flujo.run(review, { url: "https://example.org" });
+ *
+ * Opens its store at the first use and closes only what it opened. Source: Flujo, runner; Fluxo, Engine and Worker.
+ */
+export class Flujo implements AsyncDisposable {
+  readonly #options: FlujoOptions;
+  readonly #registry = new Registry();
+  readonly #fanout: Fanout | undefined;
+  readonly #chunks = new Chunks();
+  #opening: Promise<Engine> | undefined;
+  #ephemeral: Promise<Engine> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Throws DEFINITION_CONFLICT when two flows of one name and version differ. */
+  constructor(options: FlujoOptions = {}) {
+    this.#options = options;
+    for (const flow of options.flows ?? []) this.#registry.register(flow);
+    this.#fanout = options.observers?.length ? new Fanout(options.observers) : undefined;
+  }
+
+  /** Opens the store and begins to work, now instead of at the first use. Throws what the store throws. */
+  async open(): Promise<this> {
+    await this.#engine();
+    return this;
+  }
+
+  /** Makes another flow known. Idempotent. Throws DEFINITION_CONFLICT. */
+  async register(flow: Definition): Promise<void> {
+    this.#registry.register(flow);
+    const engine = await this.#opening;
+    await engine?.storeDefinitions();
+    engine?.worker?.wake();
+  }
+
+  /**
+   * Starts a run and waits until it has ended, or until only people or signals can move it on.
+   *
+   * A run that fails resolves with `status: "failed"`; only misuse and a store that cannot be reached reject:
+   * INPUT_INVALID, CONTEXT_INVALID, FLOW_UNKNOWN, RUN_EXISTS, STORE_….
+   */
+  async run<F extends Definition>(
+    flow: F,
+    input: FlowInput<F>,
+    options?: RunOptions<FlowContext<F>>,
+  ): Promise<RunResult<FlowOutput<F>>>;
+  async run(flow: FlowChoice, input: unknown, options?: RunOptions): Promise<RunResult>;
+  async run(flow: FlowChoice, input: unknown, options: RunOptions = {}): Promise<RunResult> {
+    const definition = this.#find(flow);
+    const engine = await (options.persist === false ? this.#forgetful() : this.#engine());
+    const { id, created } = await this.#start(engine, definition, input, options);
+    if (!created) return engine.result(id, "settled", options.signal);
+    const result = await engine.waiters.wait(id, "settled", options.signal);
+    if (options.persist === false) await engine.store.prune({ endedBefore: Number.MAX_SAFE_INTEGER });
+    return result;
+  }
+
+  /** Starts a run and returns at once, as soon as its start is durable. */
+  async start<F extends Definition>(
+    flow: F,
+    input: FlowInput<F>,
+    options?: StartOptions<FlowContext<F>>,
+  ): Promise<RunHandle<FlowOutput<F>>>;
+  async start(flow: FlowChoice, input: unknown, options?: StartOptions): Promise<RunHandle>;
+  async start(flow: FlowChoice, input: unknown, options: StartOptions = {}): Promise<RunHandle> {
+    const engine = await this.#engine();
+    const { id } = await this.#start(engine, this.#find(flow), input, options);
+    return new RunHandle(this, id);
+  }
+
+  async #start(
+    engine: Engine,
+    definition: Definition,
+    input: unknown,
+    options: StartOptions,
+  ): Promise<{ readonly id: RunId; readonly created: boolean }> {
+    if (!this.#registry.fingerprints.includes(definition.fingerprint)) {
+      this.#registry.register(definition);
+    }
+    await engine.storeDefinitions();
+    return engine.start(definition, input, options);
+  }
+
+  /** Starts a run and yields its history as it happens, and what its steps `emit` here; ends with the run, or when it pauses. */
+  async *stream<F extends Definition>(
+    flow: F,
+    input: FlowInput<F>,
+    options?: StartOptions<FlowContext<F>>,
+  ): AsyncGenerator<StreamItem, RunResult<FlowOutput<F>>, undefined> {
+    const handle = await this.start(flow, input, options);
+    return yield* handle.events();
+  }
+
+  /** A handle on a run that exists. */
+  handle(runId: string): RunHandle {
+    return new RunHandle(this, toRunId(runId));
+  }
+
+  /** The result of a run: waits until it has ended or, by default, until only people or signals can move it on. */
+  async result(
+    runId: string,
+    { until = "settled", signal }: { readonly until?: "end" | "settled"; readonly signal?: AbortSignal } = {},
+  ): Promise<RunResult> {
+    const engine = await this.#engine();
+    return engine.result(toRunId(runId), until, signal);
+  }
+
+  /**
+   * Answers a human pause, then waits like `run`. With several open pauses name one by `token`.
+   * Throws PAUSE_UNKNOWN, PAUSE_AMBIGUOUS, RUN_ENDED, ANSWER_INVALID (the run is still paused).
+   */
+  async resume(
+    runId: string,
+    answer: unknown,
+    { token, signal }: { readonly token?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<RunResult> {
+    const engine = await this.#engine();
+    await engine.messages.answer(toRunId(runId), answer, token);
+    return engine.result(toRunId(runId), "settled", signal);
+  }
+
+  /** Answers a human pause and returns as soon as the answer is durable. Throws like `resume`. */
+  async answer(runId: string, answer: unknown, { token }: { readonly token?: string } = {}): Promise<void> {
+    const engine = await this.#engine();
+    await engine.messages.answer(toRunId(runId), answer, token);
+  }
+
+  /** Sends a signal. Kept when nobody waits for it yet; a repeated `id` changes nothing. Throws RUN_UNKNOWN, RUN_ENDED, SIGNAL_UNDECLARED, SIGNAL_INVALID. */
+  async signal(
+    runId: string,
+    name: string,
+    data?: unknown,
+    options: SignalOptions = {},
+  ): Promise<"delivered" | "duplicate"> {
+    const engine = await this.#engine();
+    return engine.messages.signal(toRunId(runId), name, data, options);
+  }
+
+  /** Asks a run to stop: its steps are aborted, its compensations run, then it ends `cancelled`. Idempotent. */
+  async cancel(runId: string, reason = "cancelled by the caller"): Promise<"requested" | "ended"> {
+    const engine = await this.#engine();
+    return engine.cancel(toRunId(runId), reason);
+  }
+
+  /** A run with its open pauses, awaited signals and lines of execution. Throws RUN_UNKNOWN. */
+  async get(runId: string): Promise<RunDetails> {
+    return (await this.#engine()).reader.details(toRunId(runId));
+  }
+
+  /** Runs, newest first, page by page. Throws FILTER_UNKNOWN, CURSOR_INVALID. */
+  async list(query: ListQuery = {}): Promise<Page<RunView>> {
+    return (await this.#engine()).reader.list(query);
+  }
+
+  /** Everything that was recorded of a run, in order. Throws RUN_UNKNOWN. */
+  async history(runId: string, { after = 0 }: { readonly after?: number } = {}): Promise<readonly HistoryEvent[]> {
+    return (await this.#engine()).reader.history(toRunId(runId), after);
+  }
+
+  /** Puts a failed or cancelled run back to work under its own id; finished steps are not repeated. Throws RUN_NOT_FAILED, RUN_COMPENSATED. */
+  async retry(runId: string): Promise<RunHandle> {
+    const { store, payloads, registry, ambient } = await this.#engine();
+    await retryRun({ store, payloads, registry, now: ambient.clock.now() }, toRunId(runId));
+    return new RunHandle(this, toRunId(runId));
+  }
+
+  /** A new run that begins where an old one was after event `at` (default: its start), with another value if `input` is given. */
+  async fork(
+    runId: string,
+    options: { readonly at?: number; readonly input?: unknown; readonly id?: string } = {},
+  ): Promise<RunHandle> {
+    const { store, payloads, registry, ambient } = await this.#engine();
+    const id = options.id === undefined ? (ambient.newId() as RunId) : toRunId(options.id);
+    await forkRun({ store, payloads, registry, now: ambient.clock.now() }, toRunId(runId), { ...options, id });
+    return new RunHandle(this, id);
+  }
+
+  /** Why a run does not go on, in sentences. */
+  async why(runId: string): Promise<Why> {
+    const engine = await this.#engine();
+    return why(engine, toRunId(runId));
+  }
+
+  /** Looks at the whole store for broken invariants; an empty list is health. */
+  async doctor(): Promise<readonly string[]> {
+    const { store, ambient } = await this.#engine();
+    return checkInvariants(store, { now: ambient.clock.now() });
+  }
+
+  /** Deletes runs that ended before a time, history and all. Runs that have not ended are never touched. */
+  async prune({
+    endedBefore,
+    statuses = END_STATUSES,
+    limit,
+  }: {
+    readonly endedBefore: Date | number;
+    readonly statuses?: readonly EndStatus[];
+    readonly limit?: number;
+  }): Promise<number> {
+    const { store } = await this.#engine();
+    return store.prune({ endedBefore: Number(endedBefore), statuses, ...(limit !== undefined && { limit }) });
+  }
+
+  /** @internal Items that steps of a run emit in this process. */
+  get chunks(): Chunks {
+    return this.#chunks;
+  }
+
+  /** Lets running steps finish, hands work back, closes what was opened. Idempotent, safe at any time. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    for (const opening of [this.#opening, this.#ephemeral]) {
+      const engine = await opening?.catch(() => undefined); // whoever asked for it was told why it could not open
+      await engine?.close();
+      if (engine !== undefined && (opening === this.#ephemeral || this.#ownsStore)) await engine.store.close();
+    }
+    await this.#fanout?.close();
+  }
+
+  get #ownsStore(): boolean {
+    return this.#options.store === undefined || typeof this.#options.store === "string";
+  }
+
+  #find(flow: FlowChoice): Definition {
+    if (typeof flow === "string") return this.#registry.find(flow);
+    return "nodes" in flow ? flow : this.#registry.find(flow.name, flow.version);
+  }
+
+  #engine(): Promise<Engine> {
+    if (this.#closing !== undefined) return Promise.reject(new FlujoError("CLOSED", "this Flujo was closed"));
+    if (this.#opening === undefined) {
+      const opening = this.#openEngine();
+      this.#opening = opening;
+      opening.catch(() => {
+        if (this.#opening === opening) this.#opening = undefined; // the next call tries again
+      });
+    }
+    return this.#opening;
+  }
+
+  async #openEngine(): Promise<Engine> {
+    const { store = await stateUri(), ambient = systemAmbient } = this.#options;
+    const opened: Store = typeof store === "string" ? await openStore(store, { clock: ambient.clock }) : await store;
+    return this.#assemble(opened);
+  }
+
+  /** Runs with `persist: false` live here: same engine, memory store, no history. */
+  #forgetful(): Promise<Engine> {
+    const { ambient = systemAmbient } = this.#options;
+    return (this.#ephemeral ??= this.#assemble(new MemoryStore({ clock: ambient.clock, history: false })));
+  }
+
+  async #assemble(store: Store): Promise<Engine> {
+    const { ambient = systemAmbient, resources = {}, logger = stderrLogger, worker, at } = this.#options;
+    const fanout = this.#fanout;
+    const engine = new Engine({
+      store,
+      registry: this.#registry,
+      ambient,
+      host: { ambient, resources, logger, emit: (chunk) => this.#chunks.emit(chunk) },
+      observe: fanout && ((observation) => fanout.observe(observation)),
+      worker:
+        worker === false ? (store.capabilities.durable ? false : {}) : { id: workerName(ambient.newId()), ...worker },
+      ...(at && { at }),
+    });
+    await engine.open();
+    return engine;
+  }
+}
+
+const workerName = (unique: string): string =>
+  `${hostname()
+    .replace(/[^A-Za-z0-9._-]/g, "-")
+    .slice(0, 60)}.${process.pid}.${unique.slice(-8)}`;

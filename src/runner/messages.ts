@@ -1,0 +1,159 @@
+import { FlujoError } from "../domain/errors.ts";
+import { messageName } from "../domain/event.ts";
+import { type PauseToken, partsOfToken, pauseToken, type RunId } from "../domain/ids.ts";
+import { isEnd, type RunRecord } from "../domain/run.ts";
+import { issuesText, type Schema, validate } from "../domain/schema.ts";
+import { encode } from "../domain/wire.ts";
+import type { Definition } from "../definition/definition.ts";
+import type { Registry } from "../engine/registry.ts";
+import type { SignalOutcome, Store } from "../ports/store.ts";
+import type { Reader } from "./reader.ts";
+import type { Pause } from "./result.ts";
+
+export interface SignalOptions {
+  /** Deduplicates: a second signal with this id changes nothing. Default: a new id each time. */
+  readonly id?: string;
+}
+
+/** Signals and answers on their way into a run's mailbox. Checked here when the flow is known here, and again when consumed. */
+export class Messages {
+  readonly #store: Store;
+  readonly #reader: Reader;
+  readonly #registry: Registry;
+  readonly #newId: () => string;
+  readonly #now: () => number;
+
+  constructor({
+    store,
+    reader,
+    registry,
+    newId,
+    now,
+  }: {
+    readonly store: Store;
+    readonly reader: Reader;
+    readonly registry: Registry;
+    readonly newId: () => string;
+    readonly now: () => number;
+  }) {
+    this.#store = store;
+    this.#reader = reader;
+    this.#registry = registry;
+    this.#newId = newId;
+    this.#now = now;
+  }
+
+  /** Throws RUN_UNKNOWN, RUN_ENDED, SIGNAL_UNDECLARED, SIGNAL_INVALID. */
+  async signal(
+    run: RunId,
+    name: string,
+    data: unknown,
+    { id = this.#newId() }: SignalOptions,
+  ): Promise<"delivered" | "duplicate"> {
+    if (name === "") throw new FlujoError("SIGNAL_INVALID", "expected a signal name but found an empty one");
+    const record = await this.#reader.record(run);
+    if (isEnd(record.status)) throw ended(record);
+    const definition = this.#registry.byFingerprint(record.fingerprint);
+    if (definition !== undefined) await checkSignal(definition, name, data);
+    const outcome = await this.#store.signal({
+      run,
+      id,
+      name: messageName.signal(name),
+      data: encode(data),
+      sentAt: this.#now(),
+    });
+    return this.#accepted(outcome, record);
+  }
+
+  /** Throws RUN_UNKNOWN, RUN_ENDED, PAUSE_UNKNOWN, PAUSE_AMBIGUOUS, ANSWER_INVALID (the run is still paused). */
+  async answer(run: RunId, answer: unknown, token: string | undefined): Promise<Pause> {
+    const record = await this.#reader.record(run);
+    if (isEnd(record.status)) throw ended(record);
+    const pause = await this.#openPause(run, token === undefined ? undefined : pauseToken(token));
+    await this.#checkAnswer(pause, answer);
+    const rejections = (await this.#reader.history(pause.runId)).filter(
+      ({ type, ...fact }) =>
+        type === "wait.rejected" && "name" in fact && fact.name === messageName.answer(pause.token),
+    );
+    // One id per question and try: of two people who answer at once exactly one is heard.
+    const id = `answer:${pause.token}:${rejections.length}`;
+    const outcome = await this.#store.signal({
+      run: pause.runId,
+      id,
+      name: messageName.answer(pause.token),
+      data: encode(answer),
+      sentAt: this.#now(),
+    });
+    if (outcome === "duplicate")
+      throw new FlujoError("PAUSE_UNKNOWN", `pause ${pause.token} has been answered already`);
+    this.#accepted(outcome, record);
+    return pause;
+  }
+
+  #accepted(outcome: SignalOutcome, record: RunRecord): "delivered" | "duplicate" {
+    switch (outcome) {
+      case "delivered":
+      case "duplicate":
+        return outcome;
+      case "ended":
+        throw ended(record);
+      case "unknown":
+        throw new FlujoError("RUN_UNKNOWN", `no run has the id "${record.id}"`);
+    }
+  }
+
+  async #openPause(run: RunId, token: PauseToken | undefined): Promise<Pause> {
+    const open = await this.#reader.pauses(token === undefined ? run : partsOfToken(token).run);
+    const list = open.map((pause) => `${pause.token} (${pause.path})`).join(", ") || "none";
+    const found = token === undefined ? open : open.filter((pause) => pause.token === token);
+    const [only, ...others] = found;
+    if (only === undefined) {
+      const what = token === undefined ? "is not paused for an answer" : `has no open pause ${token}`;
+      throw new FlujoError("PAUSE_UNKNOWN", `run ${run} ${what}; open: ${list}`);
+    }
+    if (others.length > 0)
+      throw new FlujoError("PAUSE_AMBIGUOUS", `run ${run} has ${found.length} open pauses: ${list}`);
+    return only;
+  }
+
+  async #checkAnswer({ runId, path, token }: Pause, answer: unknown): Promise<void> {
+    const { fingerprint } = await this.#reader.record(runId);
+    const node = this.#registry.byFingerprint(fingerprint)?.nodes.get(path);
+    const schema = node?.kind === "wait" && node.wait.kind === "human" ? node.wait.answer : undefined;
+    if (schema === undefined) return;
+    const checked = await validate(schema, answer);
+    if (checked.ok) return;
+    throw new FlujoError(
+      "ANSWER_INVALID",
+      `the answer to ${token} does not satisfy its schema: ${issuesText(checked.issues)}`,
+      { at: path, details: { issues: checked.issues } },
+    );
+  }
+}
+
+const ended = ({ id, status }: RunRecord): FlujoError =>
+  new FlujoError("RUN_ENDED", `run ${id} has ended: ${status}`, { details: { runId: id, status } });
+
+async function checkSignal(definition: Definition, name: string, data: unknown): Promise<void> {
+  const declared = new Map<string, Schema | undefined>();
+  for (const node of definition.nodes.values()) {
+    if (node.kind !== "wait" || node.wait.kind !== "signal") continue;
+    for (const one of node.wait.names) declared.set(one, node.wait.schemas[one] ?? declared.get(one));
+  }
+  if (!declared.has(name)) {
+    throw new FlujoError(
+      "SIGNAL_UNDECLARED",
+      `expected one of ${[...declared.keys()].join(", ") || "no signals at all"} but found "${name}"`,
+      { at: definition.name },
+    );
+  }
+  const schema = declared.get(name);
+  if (schema === undefined) return;
+  const checked = await validate(schema, data);
+  if (!checked.ok)
+    throw new FlujoError(
+      "SIGNAL_INVALID",
+      `signal "${name}" does not satisfy its schema: ${issuesText(checked.issues)}`,
+      { details: { issues: checked.issues } },
+    );
+}

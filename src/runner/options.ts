@@ -1,0 +1,51 @@
+import type { Ambient } from "../domain/ambient.ts";
+import type { Metadata } from "../domain/run.ts";
+import type { Definition } from "../definition/definition.ts";
+import type { Observer } from "../ports/observer.ts";
+import type { Store } from "../ports/store.ts";
+import type { FaultPoint } from "../worker/worker.ts";
+import type { StepLogger } from "../worker/step-context.ts";
+import type { WorkerOptions } from "../worker/options.ts";
+
+export interface FlujoOptions {
+  /**
+   * A URI (`memory:`, `sqlite:./flujo.db`) or an open store. Default: `FLUJO_STATE_URI`, else `state_uri` in the nearest
+   * flujo.toml, else `sqlite:./.flujo/state.db`. A store that was passed in open stays open at `close`.
+   */
+  readonly store?: string | Store | Promise<Store>;
+  /** Flows this process can run. Flows they call come with them. */
+  readonly flows?: readonly Definition[];
+  /** How this process works on runs; `false` = it only starts, answers and looks, and workers elsewhere do the work. */
+  readonly worker?: WorkerOptions | false;
+  /** Shared things that steps reach as `ctx.resources`: clients, pools, settings. */
+  readonly resources?: Readonly<Record<string, unknown>>;
+  readonly observers?: readonly Observer[];
+  /** Where `ctx.log` and the engine's own warnings go. Default: nowhere for debug and info, stderr for warnings and errors. */
+  readonly logger?: StepLogger;
+  /** @internal Time, chance and ids; tests bring their own. */
+  readonly ambient?: Ambient;
+  /** @internal Fault injection, see `flujo/testing`. */
+  readonly at?: (point: FaultPoint, where: { readonly run: string; readonly path: string }) => void | Promise<void>;
+}
+
+export interface StartOptions<Context = unknown> {
+  /** Your own id makes the start idempotent: the same id, flow and input answer the run that exists. Default: a new UUID v7. */
+  readonly id?: string;
+  /** Searchable facts: `flujo.list({ metadata: { customer: "a" } })`. */
+  readonly metadata?: Metadata;
+  /** First value of the run's context, checked against its schema. */
+  readonly context?: Context;
+  /** Default "default". */
+  readonly queue?: string;
+  /** Larger is sooner. Default 0. */
+  readonly priority?: number;
+  /** Not before this time. */
+  readonly startAt?: Date | number;
+  /** Stops waiting for the result; the run goes on. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunOptions<Context = unknown> extends StartOptions<Context> {
+  /** `false`: a run in this process's memory only: no history, gone when it ends. For work that is cheap to repeat. Default true. */
+  readonly persist?: boolean;
+}

@@ -1,0 +1,131 @@
+import type { Ambient } from "../domain/ambient.ts";
+import type { RunId } from "../domain/ids.ts";
+import type { RunResult } from "./result.ts";
+
+/** How often a result is looked for that another process may have produced. Hints make it faster where they work. */
+const POLL_MS = 500;
+/** A run of many fibers parks often: looking after each would cost the square of their number. */
+const THROTTLE_MS = 20;
+
+interface Waiter {
+  readonly until: "end" | "settled";
+  readonly resolve: (result: RunResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Who waits for the results of which runs. Ends that happen here arrive at once and without a read. */
+export class Waiters {
+  readonly #look: (run: RunId) => Promise<RunResult>;
+  readonly #ambient: Ambient;
+  readonly #waiting = new Map<RunId, Set<Waiter>>();
+  #timer: (() => void) | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #soonest = 0;
+  #looking = false;
+  #closed: unknown;
+
+  /** `look` reads what a run has come to; `running` when it will move on by itself. */
+  constructor(look: (run: RunId) => Promise<RunResult>, ambient: Ambient) {
+    this.#look = look;
+    this.#ambient = ambient;
+  }
+
+  /** Resolves when the run has ended or, with `settled`, when only people or signals can move it on. */
+  wait(run: RunId, until: Waiter["until"], signal?: AbortSignal): Promise<RunResult> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed !== undefined) return reject(this.#closed as Error);
+      if (signal?.aborted === true) return reject(signal.reason as Error);
+      const forget = (): void => {
+        signal?.removeEventListener("abort", onAbort);
+        this.#waiting.get(run)?.delete(waiter);
+        if (this.#waiting.get(run)?.size === 0) this.#waiting.delete(run);
+        if (this.#waiting.size === 0) this.#stopTimer();
+      };
+      const onAbort = (): void => {
+        forget();
+        reject(signal?.reason as Error);
+      };
+      const waiter: Waiter = {
+        until,
+        resolve: (result) => {
+          forget();
+          resolve(result);
+        },
+        reject: (error) => {
+          forget();
+          reject(error as Error);
+        },
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const others = this.#waiting.get(run);
+      if (others === undefined) this.#waiting.set(run, new Set([waiter]));
+      else others.add(waiter);
+      this.#lookWithin(POLL_MS);
+    });
+  }
+
+  has(run: RunId): boolean {
+    return this.#waiting.has(run);
+  }
+
+  /** A run ended in this process. */
+  ended(run: RunId, result: () => RunResult): void {
+    const waiters = this.#waiting.get(run);
+    if (waiters === undefined) return;
+    const what = result();
+    for (const waiter of [...waiters]) waiter.resolve(what);
+  }
+
+  /** Something happened that may concern those who wait. */
+  nudge(): void {
+    if (this.#waiting.size === 0) return;
+    const now = this.#ambient.clock.now();
+    this.#lookWithin(Math.max(0, this.#soonest - now));
+  }
+
+  close(error: unknown): void {
+    this.#closed = error;
+    for (const waiters of [...this.#waiting.values()]) for (const waiter of [...waiters]) waiter.reject(error);
+    this.#stopTimer();
+  }
+
+  #lookWithin(ms: number): void {
+    const at = this.#ambient.clock.now() + ms;
+    if (this.#waiting.size === 0 || at >= this.#timerAt || this.#looking) return;
+    this.#stopTimer();
+    this.#timerAt = at;
+    // Not idle: while somebody awaits a result the process has a reason to live.
+    this.#timer = this.#ambient.clock.after(ms, () => void this.#lookAtAll());
+  }
+
+  #stopTimer(): void {
+    this.#timer?.();
+    this.#timer = undefined;
+    this.#timerAt = Number.POSITIVE_INFINITY;
+  }
+
+  async #lookAtAll(): Promise<void> {
+    this.#stopTimer();
+    this.#looking = true;
+    this.#soonest = this.#ambient.clock.now() + THROTTLE_MS;
+    for (const [run, waiters] of [...this.#waiting]) {
+      try {
+        const result = await this.#look(run);
+        for (const waiter of [...waiters]) if (isOver(result, waiter.until)) waiter.resolve(result);
+      } catch (error) {
+        if (isUnknownRun(error)) for (const waiter of [...waiters]) waiter.reject(error);
+        // Anything else is the store's trouble, and passes: the next look tries again.
+      }
+    }
+    this.#looking = false;
+    this.#lookWithin(POLL_MS);
+  }
+}
+
+const isUnknownRun = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "RUN_UNKNOWN";
+
+function isOver({ status }: RunResult, until: Waiter["until"]): boolean {
+  if (status === "running") return false;
+  return until === "settled" || status === "completed" || status === "failed" || status === "cancelled";
+}
