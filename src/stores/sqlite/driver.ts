@@ -2,6 +2,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { FlujoError } from "../../domain/errors.ts";
 import { storeError } from "./errors.ts";
+import { packed, unnumbered } from "./statement.ts";
 
 export type SqlValue = string | number | null;
 
@@ -39,8 +40,8 @@ export class Connection {
   #statement(sql: string, cache: Map<string, SqliteStatement>): SqliteStatement {
     let statement = cache.get(sql);
     if (statement === undefined) {
-      const prepared = this.#driver.prepare(sql);
-      statement = this.#owned ? packed(prepared) : prepared;
+      const prepare = (text: string): SqliteStatement => this.#driver.prepare(text);
+      statement = this.#owned ? packed(prepare(sql)) : unnumbered(sql, prepare);
       cache.set(sql, statement);
     }
     return statement;
@@ -122,22 +123,6 @@ export async function openFile(path: string, readonly: boolean): Promise<Connect
   } catch (error) {
     throw new FlujoError("STORE_UNAVAILABLE", `cannot open the database ${path}`, { cause: error });
   }
-}
-
-/** libsql takes the values as one array too, and is 0.7 µs per call faster at it; alone, a null is taken for an object. */
-interface PackedStatement {
-  run(values: readonly SqlValue[]): { readonly changes: number | bigint };
-  get(values: readonly SqlValue[]): unknown;
-  all(values: readonly SqlValue[]): unknown[];
-}
-
-function packed(statement: SqliteStatement): SqliteStatement {
-  const native = statement as unknown as PackedStatement;
-  return {
-    run: (...values) => native.run(values),
-    get: (...values) => native.get(values),
-    all: (...values) => native.all(values),
-  };
 }
 
 type OpenDriver = new (path: string) => SqliteDriver;
