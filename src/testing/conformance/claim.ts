@@ -176,6 +176,15 @@ export const queues: AspectSuite = {
       });
     }
 
+    it("keeps for others what one worker passes over", async (scene) => {
+      await scene.start();
+      const [stranger, friend] = [await scene.worker(), await scene.worker(OTHER_WORKER)];
+      for (const request of [{ fingerprints: [OTHER_FINGERPRINT] }, { queues: ["mail"] }, { limit: 0 }]) {
+        expect(await scene.claim(stranger, request)).toEqual([]);
+      }
+      expect(await scene.claimedKeys(friend)).toEqual([`${RUN}/${ROOT_FIBER}`]);
+    });
+
     it("fills the limit with what matches, however much of the rest lies before it", async (scene) => {
       const ids = Array.from({ length: 30 }, (_, i) => runId(`run-${i}`));
       await scene.store.createRuns(ids.map((id) => newRun({ id, root: { queue: "mail", priority: 5 } })));

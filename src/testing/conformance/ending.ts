@@ -145,7 +145,7 @@ export const history: AspectSuite = {
       for (let i = 1; i <= 9; i++) held = await scene.pass(transition(held, { event: newEvent(i) }));
       const all = await scene.store.history(RUN);
       const read: unknown[] = [];
-      for (let after = 0; ; ) {
+      for (let after = 0; read.length <= all.length; ) {
         const page = await scene.store.history(RUN, { after, limit: 4 });
         expect(page.length > 4).toBe(false);
         const last = page.at(-1);

@@ -31,6 +31,10 @@ const LOSSES: readonly (readonly [what: string, lose: (scene: Scene, held: Held)
   ["the epoch is older", async (_scene, held) => ({ ...held, lease: { ...held.lease, epoch: held.lease.epoch - 1 } })],
   ["the epoch is newer than that of the claim", async (scene, held) => ({ ...held, lease: await scene.worker() })],
   ["another worker commits", async (scene, held) => ({ ...held, lease: await scene.worker(OTHER_WORKER) })],
+  [
+    "another worker commits under the same epoch",
+    async (_scene, held) => ({ ...held, lease: { ...held.lease, worker: OTHER_WORKER } }),
+  ],
   ["the fiber was handed back", async (scene, held) => scene.pass(handBack(held, START_MS))],
   ["the fiber was parked", async (scene, held) => scene.pass(park(held))],
   [
