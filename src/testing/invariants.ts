@@ -153,8 +153,10 @@ const checkOrder: Check = ({ history, messages }) => [
   ...(history.length === 0 ? ["it has no history"] : []),
   ...outOfOrder(history).map((seq) => `event ${seq} does not follow the one before it`),
   ...outOfOrder(messages).map((seq) => `message ${seq} does not follow the one before it`),
-  ...(new Set(messages.map(({ id }) => id)).size === messages.length ? [] : ["two of its messages have one id"]),
+  ...repeated(messages.flatMap(({ id }) => id ?? [])).map((id) => `two of its messages have the id ${id}`),
 ];
+
+const repeated = (ids: readonly string[]): readonly string[] => ids.filter((id, i) => ids.indexOf(id) < i);
 
 const outOfOrder = (rows: readonly { readonly seq: number }[]): number[] =>
   rows.flatMap(({ seq }, i) => {

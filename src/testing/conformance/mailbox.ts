@@ -1,5 +1,5 @@
 import { runId } from "../../domain/ids.ts";
-import { child, newChild, newMessage, OTHER_RUN, RUN, START_MS } from "./records.ts";
+import { anonymousMessage, child, newChild, newMessage, OTHER_RUN, RUN, START_MS } from "./records.ts";
 import type { AspectSuite } from "./suite.ts";
 import { endRun, next, park, sibling, transition } from "./transitions.ts";
 
@@ -57,6 +57,19 @@ export const mailbox: AspectSuite = {
       await scene.pass(park(held, { consume: [await scene.messageSeq("once")] }));
       expect(await scene.signal({ id: "once" })).toBe("duplicate");
       expect(await scene.claim(held.lease)).toEqual([]);
+    });
+
+    it("takes every message without an id for a new one", async (scene) => {
+      const held = await scene.hold(await scene.worker());
+      const message = anonymousMessage({ data: "same" });
+      for (let i = 0; i < 2; i++) expect(await scene.store.signal(message)).toBe("delivered");
+      const [first, second] = await scene.store.messages(RUN);
+      expect([first?.id, second?.id, first?.data, second?.data]).toEqual([undefined, undefined, "same", "same"]);
+      const root = await scene.pass(transition(held, { consume: [first?.seq ?? 0], send: [message] }));
+      expect((await scene.store.messages(RUN)).length).toBe(2);
+      expect(await scene.store.signal(message)).toBe("delivered");
+      await scene.pass(park(root));
+      expect((await scene.claimOne(held.lease)).fiber.messages.length).toBe(3);
     });
 
     it("lets two runs have messages with the same id", async (scene) => {

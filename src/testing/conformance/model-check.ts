@@ -63,7 +63,8 @@ class Rehearsal {
       case "commit":
         return this.#commit(command.batch);
       case "signal": {
-        const repeated = model.runs.get(command.message.run)?.messageIds.has(command.message.id) === true;
+        const { run, id = "" } = command.message;
+        const repeated = model.runs.get(run)?.messageIds.has(id) === true;
         const expected = model.signal(command.message);
         const found = await store.signal(command.message);
         // To a run that has ended, a message that it knew is a duplicate as well as late.

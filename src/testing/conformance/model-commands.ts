@@ -4,7 +4,7 @@ import type { FiberRef } from "../../ports/queue.ts";
 import type { Lease, NewMessage, NewRun, Position, Transition } from "../../ports/store.ts";
 import type { Random } from "../random.ts";
 import type { Model } from "./model.ts";
-import { newChild, newMessage, newRun, openWait } from "./records.ts";
+import { anonymousMessage, newChild, newMessage, newRun, openWait } from "./records.ts";
 import { type Held, newEvent, transition } from "./transitions.ts";
 
 export type Command =
@@ -123,7 +123,9 @@ export class CommandGenerator {
 
   #message(run: RunId = this.#anyRun()): NewMessage {
     const name = this.#random.pick(NAMES) ?? "a";
-    return newMessage({ run, name, id: `${name}${this.#random.int(1, 12)}`, sentAt: this.#model.now });
+    const sentAt = this.#model.now;
+    if (this.#random.chance(0.3)) return anonymousMessage({ run, name, sentAt });
+    return newMessage({ run, name, id: `${name}${this.#random.int(1, 12)}`, sentAt });
   }
 
   /** A short time, or none at all. */

@@ -27,7 +27,7 @@ export interface ModelFiber {
 }
 
 export interface ModelMessage {
-  readonly id: string;
+  readonly id: string | undefined;
   readonly name: string;
   /** Given by the store and read back from it. */
   seq: number | undefined;
@@ -169,8 +169,8 @@ export class Model {
     const run = this.runs.get(id);
     if (run === undefined) return "unknown";
     if (run.ended !== undefined) return "ended";
-    if (run.messageIds.has(message)) return "duplicate";
-    run.messageIds.add(message);
+    if (message !== undefined && run.messageIds.has(message)) return "duplicate";
+    if (message !== undefined) run.messageIds.add(message);
     run.messages.push({ id: message, name, seq: undefined });
     for (const fiber of run.fibers.values()) if (fiber.names.includes(name)) this.#wake(fiber);
     return "delivered";

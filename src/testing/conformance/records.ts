@@ -75,6 +75,12 @@ export const newMessage = (given: Partial<NewMessage> = {}): NewMessage => ({
   ...given,
 });
 
+/** A message without an id: never a duplicate. */
+export function anonymousMessage(given: Partial<Omit<NewMessage, "id">> = {}): NewMessage {
+  const { id: _id, ...message } = newMessage(given);
+  return message;
+}
+
 export const openWait = (given: Partial<OpenWait> = {}): OpenWait => ({
   kind: "signal",
   path: "root/wait",

@@ -69,6 +69,19 @@ export const reviving: AspectSuite = {
       expect(await scene.store.blob(blob.hash)).toBe("kept");
     });
 
+    it("brings back children that have ended, with their results", async (scene) => {
+      const { lease } = await scene.hold(await scene.worker());
+      await scene.pass(endRun({ run: RUN, fiber: ROOT_FIBER, lease, seq: 0 }, { status: "failed" }));
+      const fibers = [newFiber(), newChild(1, { ended: "completed", value: 7 }), newChild(2, { ended: "cancelled" })];
+      expect(await scene.store.revive(revival({ fibers }))).toBe("revived");
+      expect(await scene.store.children(RUN, ROOT_FIBER, 1)).toMatchObject([
+        { ordinal: 1, outcome: "completed", value: 7 },
+        { ordinal: 2, outcome: "cancelled" },
+      ]);
+      expect(await scene.claimedKeys(lease)).toEqual([`${RUN}/${ROOT_FIBER}`]);
+      expect((await scene.fiber(RUN, child(1)))?.position).toBe("ended");
+    });
+
     it("takes signals again", async (scene) => {
       const held = await scene.hold(await scene.worker());
       await scene.pass(endRun(held, { status: "failed" }));

@@ -111,9 +111,9 @@ export class Scene {
     return (await this.store.load(run))?.status;
   }
 
-  /** Ids of the messages that nobody has consumed. */
+  /** Ids of the messages that nobody has consumed; an empty text for those without. */
   async mailbox(run: RunId = RUN): Promise<readonly string[]> {
-    return (await this.store.messages(run)).map((message) => message.id);
+    return (await this.store.messages(run)).map((message) => message.id ?? "");
   }
 
   /** Number of a message in the mailbox. */

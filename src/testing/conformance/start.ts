@@ -1,7 +1,30 @@
 import { ROOT_FIBER } from "../../domain/ids.ts";
-import { blobOf, newRun, OTHER_RUN, OTHER_WORKER, RUN, START_MS, WORKER } from "./records.ts";
+import {
+  blobOf,
+  child,
+  newChild,
+  newMessage,
+  newRun,
+  OTHER_RUN,
+  OTHER_WORKER,
+  RUN,
+  type RunOverrides,
+  START_MS,
+  WORKER,
+} from "./records.ts";
 import type { AspectSuite } from "./suite.ts";
-import { endRun } from "./transitions.ts";
+import { endRun, newEvent, transition } from "./transitions.ts";
+
+const continuation: RunOverrides = {
+  continued: {
+    events: [
+      { ...newEvent("once", 5), fiber: ROOT_FIBER },
+      { ...newEvent("twice", 6), fiber: child(1) },
+    ],
+    fibers: [newChild(1, { ended: "failed", value: "result" }), newChild(2, { readyAt: START_MS + 40 })],
+    messages: [newMessage({ id: "kept" })],
+  },
+};
 
 export const start: AspectSuite = {
   aspect: "start",
@@ -85,6 +108,41 @@ export const start: AspectSuite = {
       const lease = await scene.worker();
       await scene.store.createRuns([newRun({ lease, root: { leased: true } })]);
       expect((await scene.fiber())?.position).toBe("ready");
+    });
+
+    it("brings along the history, fibers and messages of the run that it continues", async (scene) => {
+      await scene.start(continuation);
+      expect(await scene.facts()).toEqual(["once", "twice", ["created"]]);
+      expect((await scene.store.history(RUN)).map(({ fiber, at }) => [fiber, at])).toEqual([
+        [ROOT_FIBER, 5],
+        [child(1), 6],
+        [ROOT_FIBER, START_MS],
+      ]);
+      expect(await scene.store.fibers(RUN)).toMatchObject([
+        { key: ROOT_FIBER, position: "ready" },
+        { key: child(1), position: "ended", parent: ROOT_FIBER },
+        { key: child(2), position: "ready", readyAt: START_MS + 40 },
+      ]);
+      expect(await scene.store.children(RUN, ROOT_FIBER, 1)).toMatchObject([
+        { ordinal: 1, outcome: "failed", value: "result" },
+      ]);
+      expect(await scene.mailbox()).toEqual(["kept"]);
+      expect(await scene.signal({ id: "kept" })).toBe("duplicate");
+      expect(await scene.claimedKeys(await scene.worker())).toEqual([`${RUN}/${ROOT_FIBER}`]);
+    });
+
+    it("continues with a root that is born leased", async (scene) => {
+      const held = await scene.hold(await scene.worker(), continuation);
+      expect((await scene.fiber(RUN, child(2)))?.position).toBe("ready");
+      await scene.pass(transition(held, { dropFork: 1 }));
+      expect((await scene.store.fibers(RUN)).map(({ key }) => key)).toEqual([ROOT_FIBER, child(2)]);
+    });
+
+    it("brings nothing along to a run that exists", async (scene) => {
+      await scene.start();
+      const before = await scene.picture(RUN);
+      expect(await scene.store.createRuns([newRun(continuation)])).toMatchObject([{ status: "exists" }]);
+      expect(await scene.picture(RUN)).toEqual(before);
     });
 
     it("writes the first event of the run", async (scene) => {
