@@ -1,3 +1,3 @@
 // The kit for testing flows, and stores.
 export { memoryStore } from "./stores/memory/store.ts";
-export { FAULT_POINTS, type FaultPoint } from "./worker/worker.ts";
+export { FAULT_POINTS, type FaultPoint } from "./worker/deps.ts";

@@ -3,7 +3,7 @@ import type { Metadata } from "../domain/run.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { Observer } from "../ports/observer.ts";
 import type { Store } from "../ports/store.ts";
-import type { FaultPoint } from "../worker/worker.ts";
+import type { FaultPoint } from "../worker/deps.ts";
 import type { StepLogger } from "../worker/step-context.ts";
 import type { WorkerOptions } from "../worker/options.ts";
 

@@ -107,15 +107,18 @@ export class WorkerStepContext {
     return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
   }
 
-  emit(chunk: unknown): void {
-    this.#host.emit({ run: this.#resident.run, path: this.path, visit: this.visit, attempt: this.attempt, chunk });
+  // Getters that give functions, not methods: `async (input, { emit }) => …` takes them out of the object.
+  get emit(): (chunk: unknown) => void {
+    const { path, visit, attempt } = this;
+    const { run } = this.#resident;
+    return (chunk) => this.#host.emit({ run, path, visit, attempt, chunk });
   }
 
-  now(): Date {
-    return new Date(this.#host.ambient.clock.now());
+  get now(): () => Date {
+    return () => new Date(this.#host.ambient.clock.now());
   }
 
-  random(): number {
-    return this.#host.ambient.random();
+  get random(): () => number {
+    return this.#host.ambient.random;
   }
 }

@@ -2,10 +2,12 @@ import { FlujoError, NonRetryableError, RetryAfter } from "../domain/errors.ts";
 import { type Failure, failureFrom } from "../domain/failure.ts";
 import { invariant } from "../domain/result.ts";
 import { sameWire } from "../domain/canonical.ts";
+import { issuesText, type Schema, validate } from "../domain/schema.ts";
 import { decode, encode, type Wire } from "../domain/wire.ts";
 import type { StepConfig, StepNode } from "../definition/node.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { Observation } from "../ports/observer.ts";
+import type { Doing } from "../planner/fiber.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { Attempt } from "../policies/policy.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
@@ -25,34 +27,53 @@ export class StepCoordinator {
     this.#observe = observe;
   }
 
-  async execute(resident: Resident): Promise<Outcome> {
+  /** Synchronous when the step is: a pipeline of small functions pays for no promise. */
+  execute(resident: Resident): Outcome | Promise<Outcome> {
     const { doing } = resident.fiber;
     invariant(doing.kind === "step" || doing.kind === "undo", "there is a step to run");
     const node = resident.definition.nodes.get(doing.path);
     invariant(node?.kind === "step", `${doing.path} is a step`);
-    const { clock } = this.#host.ambient;
-    const startedAt = clock.now();
+    const startedAt = this.#host.ambient.clock.now();
     const context = new WorkerStepContext(resident, doing, this.#host);
     resident.abort = (reason) => context.abort(reason);
     this.#tell("step.started", resident, doing, startedAt);
+    const done = (result: unknown): Outcome | Promise<Outcome> => this.#succeeded(resident, context, result, startedAt);
+    const failed = (thrown: unknown): Outcome => this.#failed(resident, node, thrown, startedAt);
     try {
       const result = this.#policies.chain(node, doing.kind)(this.#attempt(resident, context, startedAt));
-      const output = result instanceof Promise || isThenable(result) ? await result : result;
-      const outcome: Outcome = {
-        type: "step.succeeded",
-        startedAt,
-        output: encode(output),
-        ...draftOf(context, resident.fiber.context),
-      };
-      this.#tell("step.completed", resident, doing, startedAt);
-      return outcome;
+      if (isThenable(result)) return Promise.resolve(result).then(done).catch(failed);
+      const outcome = done(result);
+      return outcome instanceof Promise ? outcome.catch(failed) : outcome;
     } catch (thrown) {
-      const outcome = failed(thrown, configOf(node, doing.kind), doing.attempt, startedAt);
-      this.#tell("step.failed", resident, doing, startedAt, outcome.failure);
-      return outcome;
-    } finally {
-      resident.abort = undefined;
+      return failed(thrown);
     }
+  }
+
+  #succeeded(
+    resident: Resident,
+    context: WorkerStepContext,
+    result: unknown,
+    startedAt: number,
+  ): Outcome | Promise<Outcome> {
+    const output = encode(result);
+    const draft = draftOf(context, resident.fiber.context);
+    const finish = (changed: { readonly context?: Wire }): Outcome => {
+      resident.abort = undefined;
+      this.#tell("step.completed", resident, resident.fiber.doing, startedAt);
+      return { type: "step.succeeded", startedAt, output, ...changed };
+    };
+    const { context: schema } = resident.definition;
+    if (draft.context === undefined || schema === undefined) return finish(draft);
+    return checkedContext(schema, draft.context).then((checked) => finish({ context: checked }));
+  }
+
+  #failed(resident: Resident, node: StepNode, thrown: unknown, startedAt: number): Outcome {
+    const { doing } = resident.fiber;
+    invariant(doing.kind === "step" || doing.kind === "undo", "a step was running");
+    resident.abort = undefined;
+    const outcome = failed(thrown, configOf(node, doing.kind), doing.attempt, startedAt);
+    this.#tell("step.failed", resident, doing, startedAt, outcome.failure);
+    return outcome;
   }
 
   #attempt(
@@ -74,11 +95,11 @@ export class StepCoordinator {
   #tell(
     kind: "step.started" | "step.completed" | "step.failed",
     resident: Resident,
-    doing: { readonly path: string; readonly visit: string; readonly attempt: number },
+    doing: Doing,
     startedAt: number,
     why?: Failure,
   ): void {
-    if (this.#observe === undefined) return;
+    if (this.#observe === undefined || (doing.kind !== "step" && doing.kind !== "undo")) return;
     const at = this.#host.ambient.clock.now();
     const { path, visit, attempt } = doing;
     const base = { at, run: resident.run, flow: resident.definition.name, path, visit, attempt };
@@ -86,6 +107,19 @@ export class StepCoordinator {
     else if (kind === "step.completed") this.#observe({ kind, ...base, durationMs: at - startedAt });
     else if (why !== undefined) this.#observe({ kind, ...base, durationMs: at - startedAt, failure: why });
   }
+}
+
+/** A draft that breaks the schema fails its step; what the schema makes of it is what is kept. */
+async function checkedContext(schema: Schema, draft: Wire): Promise<Wire> {
+  const checked = await validate(schema, decode(draft));
+  if (checked.ok) return encode(checked.value);
+  throw new FlujoError(
+    "CONTEXT_INVALID",
+    `the step left a context that does not satisfy the schema: ${issuesText(checked.issues)}`,
+    {
+      details: { issues: checked.issues },
+    },
+  );
 }
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>

@@ -1,0 +1,43 @@
+import type { Ambient } from "../domain/ambient.ts";
+import type { RunId, WorkerId } from "../domain/ids.ts";
+import type { Wire } from "../domain/wire.ts";
+import type { Payloads } from "../engine/payloads.ts";
+import type { Registry } from "../engine/registry.ts";
+import type { PolicyRegistry } from "../policies/registry.ts";
+import type { Observation } from "../ports/observer.ts";
+import type { RunEnd, Store } from "../ports/store.ts";
+import type { WorkerOptions } from "./options.ts";
+import type { StepHost } from "./step-context.ts";
+
+/** Where a process may die. Each has its test: a kill there loses nothing and repeats no recorded step. */
+export const FAULT_POINTS = [
+  "after-claim",
+  "before-step",
+  "after-step",
+  "before-commit",
+  "after-commit",
+  "after-park",
+  "before-end",
+  "after-end",
+] as const;
+export type FaultPoint = (typeof FAULT_POINTS)[number];
+
+export interface WorkerDeps {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly payloads: Payloads;
+  readonly policies: PolicyRegistry;
+  readonly host: StepHost;
+  readonly ambient: Ambient;
+  readonly id: WorkerId;
+  readonly options?: WorkerOptions;
+  /** Whether to look for dead workers. Default: where several processes share the store. */
+  readonly sweeps?: boolean;
+  readonly observe?: (observation: Observation) => void;
+  /** Told at once, without a read, when a run ends here. */
+  readonly onRunEnd?: (run: RunId, end: RunEnd, value: Wire) => void;
+  /** Told when a fiber of a run waits for somebody outside: the run may be paused now. */
+  readonly onPark?: (run: RunId) => void;
+  /** A named point in a fiber's life, for fault injection; see `flujo/testing`. */
+  readonly at?: (point: FaultPoint, where: { readonly run: string; readonly path: string }) => void | Promise<void>;
+}

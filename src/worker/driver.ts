@@ -1,0 +1,177 @@
+import { failureFrom } from "../domain/failure.ts";
+import type { Advance, ExecutionManager } from "../engine/execution-manager.ts";
+import type { Resident } from "../engine/resident.ts";
+import type { Happened } from "../planner/planning.ts";
+import type { CommitOutcome } from "../ports/store.ts";
+import { adoptionEvent } from "./adoption.ts";
+import type { Committer } from "./committer.ts";
+import type { FaultPoint, WorkerDeps } from "./deps.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Poller } from "./poller.ts";
+import type { StepCoordinator } from "./step-coordinator.ts";
+
+/** After this many commits the event loop gets a turn: fibers of a memory store would otherwise starve timers and I/O. */
+const COMMITS_PER_TURN = 256;
+
+export interface DriverDeps {
+  readonly worker: Pick<WorkerDeps, "ambient" | "observe" | "onRunEnd" | "onPark" | "at" | "id">;
+  readonly manager: ExecutionManager;
+  readonly coordinator: StepCoordinator;
+  readonly committer: Committer;
+  readonly holdings: Holdings;
+  readonly poller: Poller;
+  readonly queues: readonly string[];
+  readonly draining: () => boolean;
+  /** Goes on with a fiber that was just born here. */
+  readonly keep: (resident: Resident, first: Happened) => void;
+}
+
+/** Advances one fiber: execute a step → plan → commit → go on, until it parks, ends, is lost, or the worker drains. */
+export class Driver {
+  readonly #with: DriverDeps;
+  #commits = 0;
+
+  constructor(deps: DriverDeps) {
+    this.#with = deps;
+  }
+
+  async drive(resident: Resident, first: Happened | undefined): Promise<void> {
+    const { worker, coordinator, manager, committer, draining } = this.#with;
+    const hooked = worker.at !== undefined;
+    if (hooked) await this.#reached("after-claim", resident);
+    let happened = first ?? (await adoptionEvent(resident, worker.ambient.clock.now()));
+    while (!resident.dropped) {
+      if (resident.cancel !== undefined && happened?.type !== "broken") {
+        happened = { type: "cancelled", reason: resident.cancel };
+      }
+      if (happened === undefined) {
+        if (draining()) return;
+        if (hooked) await this.#reached("before-step", resident);
+        const outcome = coordinator.execute(resident);
+        happened = this.#unlessCancelled(resident, outcome instanceof Promise ? await outcome : outcome);
+        if (hooked) await this.#reached("after-step", resident);
+        if (resident.dropped) return;
+      } else if (happened.type === "began" && this.#beginQuietly(resident, happened)) {
+        happened = undefined;
+        continue;
+      }
+      const pending = manager.advance(resident, happened);
+      const advance = pending instanceof Promise ? await pending : pending;
+      const ends = advance.transition.endRun !== undefined;
+      if (hooked) await this.#reached(ends ? "before-end" : "before-commit", resident);
+      const outcome =
+        advance.children.length === 0
+          ? await committer.commit(advance.transition)
+          : await this.#commitChildren(advance);
+      if (hooked) await this.#reached(ends ? "after-end" : "after-commit", resident);
+      if (++this.#commits % COMMITS_PER_TURN === 0) await worker.ambient.yieldTurn();
+      const next =
+        outcome.status === "committed"
+          ? this.#committed(resident, advance, outcome)
+          : await this.#refused(resident, advance, outcome);
+      if (next === "leave") {
+        if (hooked && advance.transition.position.kind === "parked") await this.#reached("after-park", resident);
+        return;
+      }
+      happened = next === "park again" ? { type: "due" } : undefined;
+    }
+  }
+
+  #reached(point: FaultPoint, { run, fiber: { doing } }: Resident): void | Promise<void> {
+    return this.#with.worker.at?.(point, { run, path: "path" in doing ? doing.path : "" });
+  }
+
+  /** Going down to the first step is structure: where nothing was asked, nothing needs to be recorded before the step runs. */
+  #beginQuietly(resident: Resident, happened: Happened): boolean {
+    const { after, facts } = this.#with.manager.plan(resident, happened);
+    if (facts.length > 0 || after.doing.kind !== "step") return false;
+    const node = resident.definition.nodes.get(after.doing.path);
+    const queue = node?.kind === "step" ? node.config.queue : undefined;
+    if (queue !== undefined && !this.#with.queues.includes(queue)) return false;
+    resident.fiber = after;
+    return true;
+  }
+
+  /** An attempt that failed because it was told to stop has not failed by itself. */
+  #unlessCancelled({ cancel, fiber }: Resident, outcome: Happened): Happened {
+    if (outcome.type !== "step.failed" || cancel === undefined || fiber.doing.kind === "undo") return outcome;
+    return { type: "cancelled", reason: cancel };
+  }
+
+  #commitChildren({ transition }: Advance): Promise<CommitOutcome> {
+    return this.#with.holdings.leasing(() => this.#with.committer.commit(transition));
+  }
+
+  #committed(
+    resident: Resident,
+    advance: Advance,
+    { cancel, woken }: Extract<CommitOutcome, { status: "committed" }>,
+  ): "go on" | "leave" {
+    const { holdings, poller, keep } = this.#with;
+    const { transition, after, children } = advance;
+    const { position } = transition;
+    resident.seq += 1;
+    resident.fiber = after;
+    resident.messages = [];
+    if (transition.acknowledgeCancel === true) resident.cancel = undefined;
+    if (cancel !== undefined) resident.cancel ??= cancel;
+    holdings.progressed(resident);
+    if (position.kind === "held") return "go on";
+    holdings.remove(resident);
+    for (const child of children) keep(child, { type: "began" });
+    if (woken || transition.startRuns.length > 0 || children.length < transition.spawn.length) poller.wake();
+    if (position.kind === "ready") poller.wakeAt(position.at);
+    if (position.kind === "parked" && position.until !== undefined) poller.wakeAt(position.until);
+    this.#tell(resident, advance);
+    return "leave";
+  }
+
+  #tell({ run, definition }: Resident, { transition: { endRun, wait }, after }: Advance): void {
+    const { observe, onRunEnd, onPark, ambient } = this.#with.worker;
+    const flow = definition.name;
+    if (endRun !== undefined) {
+      onRunEnd?.(run, endRun, after.value);
+      const { status, failure, at } = endRun;
+      observe?.({ kind: "run.ended", at, run, flow, status, ...(failure && { failure }) });
+    } else if (wait !== undefined) {
+      if (wait.kind === "human" || wait.kind === "signal") onPark?.(run);
+      const { path, visit, kind } = wait;
+      observe?.({ kind: "fiber.parked", at: ambient.clock.now(), run, flow, path, visit, wait: kind });
+    }
+  }
+
+  async #refused(
+    resident: Resident,
+    advance: Advance,
+    outcome: Exclude<CommitOutcome, { status: "committed" }>,
+  ): Promise<"go on" | "park again" | "leave"> {
+    const { worker, holdings, manager, committer } = this.#with;
+    switch (outcome.status) {
+      case "lost":
+        holdings.drop(resident);
+        if (advance.children.length > 0) holdings.doubt();
+        // Maybe only the answer was lost: then the fiber is still ours in the store, and nobody else would ever take it.
+        holdings.giveBack({ run: resident.run, fiber: resident.key });
+        worker.observe?.({
+          kind: "lease.lost",
+          at: worker.ambient.clock.now(),
+          run: resident.run,
+          flow: resident.definition.name,
+          worker: worker.id,
+        });
+        return "leave";
+      case "conflict":
+        resident.messages = [];
+        return "park again"; // what is left in the mailbox wakes it
+      case "rejected": {
+        const retry = await manager.advance(resident, {
+          type: "broken",
+          failure: failureFrom(outcome.error, "VALUE_NOT_SERIALIZABLE"),
+        });
+        const second = await committer.commit(retry.transition);
+        if (second.status === "committed") return this.#committed(resident, retry, second);
+        throw outcome.error;
+      }
+    }
+  }
+}

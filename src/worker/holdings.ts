@@ -1,0 +1,152 @@
+import type { Ambient } from "../domain/ambient.ts";
+import { FlujoError } from "../domain/errors.ts";
+import type { RunId, WorkerId } from "../domain/ids.ts";
+import type { Resident } from "../engine/resident.ts";
+import type { FiberRef, TaskQueue } from "../ports/queue.ts";
+
+export interface Tenure {
+  readonly held: boolean;
+  readonly epoch: number;
+}
+
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 2_000;
+
+export const placeOf = ({ run, key }: Pick<Resident, "run" | "key">): string => `${run}/${key}`;
+
+/**
+ * What this worker holds, as it knows it. The store knows it too; an answer that is lost on the way makes the two differ, and
+ * a fiber that the store thinks is held here and is not would never move again (I11). So every operation that may give a lease
+ * is counted, and after a lost answer everything that is not known here is given back.
+ */
+export class Holdings {
+  readonly #queue: Pick<TaskQueue, "release">;
+  readonly #worker: WorkerId;
+  readonly #ambient: Ambient;
+  readonly #tenure: () => Tenure;
+  readonly #residents = new Map<string, Resident>();
+  readonly #faults = new Map<string, number>();
+  #doubt = false;
+  #leasing = 0;
+
+  constructor(
+    queue: Pick<TaskQueue, "release">,
+    worker: WorkerId,
+    { ambient, tenure }: { readonly ambient: Ambient; readonly tenure: () => Tenure },
+  ) {
+    this.#queue = queue;
+    this.#worker = worker;
+    this.#ambient = ambient;
+    this.#tenure = tenure;
+  }
+
+  get size(): number {
+    return this.#residents.size;
+  }
+
+  /** False when the lease under which it came is over: then it is not ours. */
+  add(resident: Resident): boolean {
+    const { held, epoch } = this.#tenure();
+    if (!held || resident.lease.epoch !== epoch) return false;
+    this.#residents.set(placeOf(resident), resident);
+    return true;
+  }
+
+  remove(resident: Resident): void {
+    const place = placeOf(resident);
+    if (this.#residents.get(place) === resident) this.#residents.delete(place);
+  }
+
+  /** Runs an operation whose answer may give leases. */
+  async leasing<T>(operation: () => Promise<T>): Promise<T> {
+    this.#leasing += 1;
+    try {
+      return await operation();
+    } catch (error) {
+      this.#doubt = true;
+      throw error;
+    } finally {
+      this.#leasing -= 1;
+    }
+  }
+
+  /** An answer that may have given leases did not come. */
+  doubt(): void {
+    this.#doubt = true;
+  }
+
+  /** Gives back what the store thinks we hold and we do not. Only while no other such answer is on its way. */
+  async settleDoubt(): Promise<void> {
+    const { held, epoch } = this.#tenure();
+    if (!this.#doubt || this.#leasing > 0 || !held) return;
+    this.#doubt = false;
+    const except: FiberRef[] = [...this.#residents.values()].map(({ run, key }) => ({ run, fiber: key }));
+    await this.#queue.release(this.#worker, epoch, { except }).catch((error: unknown) => {
+      this.#doubt = true;
+      throw error;
+    });
+  }
+
+  /** Hands a fiber back, again and again until the store has heard it or the lease is over. */
+  giveBack(ref: FiberRef, afterMs = 0): void {
+    const { epoch } = this.#tenure();
+    const attempt = (retryMs: number): void => {
+      const now = this.#tenure();
+      if (!now.held || now.epoch !== epoch) return; // the sweep has it, or will
+      this.#queue.release(this.#worker, epoch, { only: [ref] }).catch(() => {
+        this.#ambient.clock.after(retryMs, () => attempt(Math.min(retryMs * 2, MAX_RETRY_MS)), { idle: true });
+      });
+    };
+    if (afterMs === 0) attempt(FIRST_RETRY_MS);
+    else this.#ambient.clock.after(afterMs, () => attempt(FIRST_RETRY_MS), { idle: true });
+  }
+
+  /**
+   * Advancing a fiber broke: it is dropped and handed back after a while. A release takes its delivery back, so repeated
+   * faults are counted here: what fails every time must end some time.
+   */
+  faulted(resident: Resident): void {
+    if (resident.dropped) return;
+    this.drop(resident);
+    const place = placeOf(resident);
+    const faults = (this.#faults.get(place) ?? 0) + 1;
+    this.#faults.set(place, faults);
+    this.giveBack({ run: resident.run, fiber: resident.key }, Math.min(50 * 2 ** faults, MAX_RETRY_MS));
+  }
+
+  faultsOf(ref: Pick<Resident, "run" | "key">): number {
+    return this.#faults.size === 0 ? 0 : (this.#faults.get(placeOf(ref)) ?? 0);
+  }
+
+  progressed(resident: Resident): void {
+    if (this.#faults.size > 0) this.#faults.delete(placeOf(resident));
+  }
+
+  /** Nothing that this process still does with the fiber counts. */
+  drop(resident: Resident): void {
+    resident.dropped = true;
+    this.remove(resident);
+  }
+
+  /** Asks the attempts that run now to stop; compensations are left to finish. */
+  abortAll(reason: FlujoError): void {
+    for (const resident of this.#residents.values()) resident.abort?.(reason);
+  }
+
+  dropAll(each?: (resident: Resident) => void): void {
+    const gone = new FlujoError("LEASE_LOST", "this worker no longer holds the run");
+    for (const resident of this.#residents.values()) {
+      resident.dropped = true;
+      resident.abort?.(gone);
+      each?.(resident);
+    }
+    this.#residents.clear();
+  }
+
+  cancel(run: RunId, fiber: string, reason: string): void {
+    const resident = this.#residents.get(`${run}/${fiber}`);
+    if (resident === undefined || resident.cancel !== undefined) return;
+    resident.cancel = reason;
+    if (resident.fiber.doing.kind !== "undo") resident.abort?.(new FlujoError("RUN_CANCELLED", reason));
+  }
+}
