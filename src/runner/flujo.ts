@@ -6,7 +6,7 @@ import { type EndStatus, END_STATUSES } from "../domain/run.ts";
 import { stateUri } from "../config/state-uri.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { Flow, FlowContext, FlowInput, FlowOutput } from "../dsl/flow-type.ts";
-import { checkInvariants } from "../testing/invariants.ts";
+import { checkInvariants } from "../engine/invariants.ts";
 import { Registry } from "../engine/registry.ts";
 import { forkRun, retryRun } from "../engine/revive.ts";
 import { systemAmbient } from "../engine/system.ts";

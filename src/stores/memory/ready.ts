@@ -62,28 +62,33 @@ class Heap {
   }
 }
 
+/** What a worker claims from: queues, and definitions by fingerprint. */
+export interface Wanted {
+  readonly queues: readonly string[];
+  readonly fingerprints: readonly string[];
+}
+
+/** Due rows and future ones of one queue and one definition. */
+interface Lane {
+  readonly due: Heap;
+  readonly later: Heap;
+}
+
 /**
- * The queue of ready fibers and the timer wheel: two heaps per queue name. A row that changes place gets a new ticket and a
- * new entry; its old entry is dropped when it surfaces.
+ * The queue of ready fibers and the timer wheel: two heaps per queue and definition, so that nobody walks over work that is
+ * not for him. A row that changes place gets a new ticket and a new entry; its old entry is dropped when it surfaces.
  */
 export class ReadyQueue {
-  readonly #due = new Map<string, Heap>();
-  readonly #later = new Map<string, Heap>();
+  readonly #lanes = new Map<string, Lane>();
   #order = 0;
 
   /** Queues a row that has a `readyAt` and no owner. */
   add(row: FiberRow, now: number): void {
     row.ticket += 1;
     if (row.readyAt === undefined) return;
-    const entry: Entry = {
-      row,
-      ticket: row.ticket,
-      readyAt: row.readyAt,
-      priority: row.priority,
-      order: this.#order++,
-    };
-    if (row.readyAt <= now) this.#dueHeap(row.queue).push(entry);
-    else this.#laterHeap(row.queue).push(entry);
+    const { ticket, readyAt, priority } = row;
+    const { due, later } = this.#lane(row.queue, row.run.fingerprint);
+    (readyAt <= now ? due : later).push({ row, ticket, readyAt, priority, order: this.#order++ });
   }
 
   /** Takes the row out: it was claimed, or it ended. */
@@ -91,54 +96,51 @@ export class ReadyQueue {
     row.ticket += 1;
   }
 
-  /** Up to `limit` due rows that `wanted` accepts, best first; the others stay queued. */
-  take(queues: readonly string[], now: number, limit: number, wanted: (row: FiberRow) => boolean): FiberRow[] {
-    const heaps = queues.map((queue) => this.#ripen(queue, now));
+  /** Up to `limit` due rows, best first. */
+  take(wanted: Wanted, now: number, limit: number): FiberRow[] {
+    const heaps = this.#lanesOf(wanted).map((lane) => ripen(lane, now));
     const taken: FiberRow[] = [];
-    const skipped: Entry[] = [];
     while (taken.length < limit) {
-      const heap = heaps.reduce<Heap | undefined>((best, one) => bestOf(best, one), undefined);
-      const entry = heap?.pop();
+      const entry = heaps.reduce<Heap | undefined>(bestOf, undefined)?.pop();
       if (entry === undefined) break;
-      if (entry.ticket !== entry.row.ticket) continue;
-      if (wanted(entry.row)) taken.push(entry.row);
-      else skipped.push(entry);
+      taken.push(entry.row);
     }
-    for (const entry of skipped) this.#dueHeap(entry.row.queue).push(entry);
     return taken;
   }
 
-  nextDue(queues: readonly string[], now: number): number | undefined {
+  nextDue(wanted: Wanted, now: number): number | undefined {
     let next: number | undefined;
-    for (const queue of queues) {
-      const due = prune(this.#ripen(queue, now));
-      const at = due === undefined ? prune(this.#laterHeap(queue))?.readyAt : due.readyAt;
+    for (const lane of this.#lanesOf(wanted)) {
+      const at = (prune(ripen(lane, now)) ?? prune(lane.later))?.readyAt;
       if (at !== undefined && (next === undefined || at < next)) next = at;
     }
     return next;
   }
 
-  #ripen(queue: string, now: number): Heap {
-    const later = this.#laterHeap(queue);
-    const due = this.#dueHeap(queue);
-    for (let entry = later.peek(); entry !== undefined && entry.readyAt <= now; entry = later.peek()) {
-      later.pop();
-      if (entry.ticket === entry.row.ticket) due.push(entry);
+  #lanesOf({ queues, fingerprints }: Wanted): Lane[] {
+    return queues.flatMap((queue) =>
+      fingerprints.flatMap((fingerprint) => this.#lanes.get(`${queue}\n${fingerprint}`) ?? []),
+    );
+  }
+
+  #lane(queue: string, fingerprint: string): Lane {
+    const name = `${queue}\n${fingerprint}`;
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) {
+      lane = { due: new Heap(moreUrgent), later: new Heap((a, b) => a.readyAt < b.readyAt) };
+      this.#lanes.set(name, lane);
     }
-    return due;
+    return lane;
   }
+}
 
-  #dueHeap(queue: string): Heap {
-    let heap = this.#due.get(queue);
-    if (heap === undefined) this.#due.set(queue, (heap = new Heap(moreUrgent)));
-    return heap;
+/** Moves what has become due. */
+function ripen({ due, later }: Lane, now: number): Heap {
+  for (let entry = later.peek(); entry !== undefined && entry.readyAt <= now; entry = later.peek()) {
+    later.pop();
+    if (entry.ticket === entry.row.ticket) due.push(entry);
   }
-
-  #laterHeap(queue: string): Heap {
-    let heap = this.#later.get(queue);
-    if (heap === undefined) this.#later.set(queue, (heap = new Heap((a, b) => a.readyAt < b.readyAt)));
-    return heap;
-  }
+  return due;
 }
 
 function moreUrgent(a: Entry, b: Entry): boolean {

@@ -204,21 +204,18 @@ export class MemoryStore implements Store {
     return this.#do((tables, now) => {
       const owner = tables.currentWorker({ worker, epoch });
       if (owner === undefined || limit <= 0) return [];
-      const known = new Set(fingerprints);
-      return tables.ready
-        .take(queues, now, limit, (row) => known.has(row.run.fingerprint))
-        .map((row) => {
-          row.owner = owner;
-          row.readyAt = undefined;
-          row.deliveries += 1;
-          owner.held.add(row);
-          tables.ready.remove(row);
-          if (row.run.status === "pending") {
-            row.run.status = "running";
-            row.run.startedAt = now;
-          }
-          return leasedFiber(row);
-        });
+      return tables.ready.take({ queues, fingerprints }, now, limit).map((row) => {
+        row.owner = owner;
+        row.readyAt = undefined;
+        row.deliveries += 1;
+        owner.held.add(row);
+        tables.ready.remove(row);
+        if (row.run.status === "pending") {
+          row.run.status = "running";
+          row.run.startedAt = now;
+        }
+        return leasedFiber(row);
+      });
     });
   }
 
@@ -269,8 +266,8 @@ export class MemoryStore implements Store {
     return rows.length;
   }
 
-  nextDue({ queues }: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined> {
-    return this.#do((tables, now) => tables.ready.nextDue(queues, now));
+  nextDue(wanted: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined> {
+    return this.#do((tables, now) => tables.ready.nextDue(wanted, now));
   }
 
   subscribe(wake: (hint: WakeHint) => void): () => void {

@@ -77,6 +77,7 @@ export class Tables {
   }
 
   insertFiber(run: RunRow, fiber: NewFiber, owner: WorkerRow | undefined, now: number): void {
+    if (run.fibers.has(fiber.key)) return;
     const row: FiberRow = {
       run,
       key: fiber.key,

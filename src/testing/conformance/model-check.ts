@@ -1,6 +1,6 @@
 import type { LeasedFiber } from "../../ports/queue.ts";
 import type { Transition } from "../../ports/store.ts";
-import { checkInvariants } from "../invariants.ts";
+import { checkInvariants } from "../../engine/invariants.ts";
 import { seededRandom } from "../random.ts";
 import { Model, type ModelFiber, type ModelRun } from "./model.ts";
 import { type Beliefs, type Command, CommandGenerator, MODEL_LEASE_MS, REASON, WORKERS } from "./model-commands.ts";

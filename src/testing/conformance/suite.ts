@@ -1,4 +1,4 @@
-import { checkInvariants } from "../invariants.ts";
+import { checkInvariants } from "../../engine/invariants.ts";
 import type { Expect, TestApi } from "./api.ts";
 import { ManualClock } from "./clock.ts";
 import { START_MS } from "./records.ts";
