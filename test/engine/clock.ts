@@ -1,0 +1,71 @@
+import { type Ambient, type Clock, uuidV7 } from "../../src/domain/ambient.ts";
+import { seededRandom } from "./random.ts";
+
+interface Timer {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+const START = Date.UTC(2030, 0, 1);
+/** Turns of the event loop after which everything that needs no time has happened. SQLite works synchronously. */
+const TURNS = 30;
+
+/** A clock that stands still until a test moves it. What is due already happens at the next turn of the event loop. */
+export class VirtualClock implements Clock {
+  readonly #timers = new Set<Timer>();
+  #now = START;
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer: Timer = { at: this.#now + Math.max(0, delayMs), callback };
+    this.#timers.add(timer);
+    if (timer.at <= this.#now) setImmediate(() => this.#fire(timer));
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** Moves the time on at once, as when a machine was suspended: what became due in between is late. */
+  async pass(ms: number): Promise<void> {
+    this.#now += ms;
+    for (const timer of [...this.#timers].sort((a, b) => a.at - b.at)) {
+      if (timer.at <= this.#now) this.#fire(timer);
+    }
+    await turns();
+  }
+
+  /** Lets time pass from timer to timer until the promise has settled, at most `limitMs` of it. */
+  async until<T>(promise: Promise<T>, limitMs = 1_000): Promise<T> {
+    let settled = false;
+    const done = (): void => void (settled = true);
+    promise.then(done, done);
+    const limit = this.#now + limitMs;
+    for (;;) {
+      await turns();
+      if (settled) return promise;
+      const next = Math.min(...[...this.#timers].map(({ at }) => at));
+      if (next > limit) throw new Error(`expected it to happen within ${limitMs} ms of virtual time`);
+      await this.pass(Math.max(0, next - this.#now));
+    }
+  }
+
+  #fire(timer: Timer): void {
+    if (this.#timers.delete(timer)) timer.callback();
+  }
+}
+
+/** Enough turns of the event loop for everything that needs no time. */
+export async function turns(): Promise<void> {
+  for (let i = 0; i < TURNS; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export function ambientOf(clock: Clock, seed = 1): Ambient {
+  const random = seededRandom(seed);
+  return {
+    clock,
+    random,
+    newId: () => uuidV7(clock.now(), random),
+    yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
+  };
+}

@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Flujo, type FlujoOptions } from "flujo";
+import type { Store } from "../../src/ports/store.ts";
+import { memoryStore } from "../../src/testing.ts";
+import { ambientOf, type VirtualClock } from "./clock.ts";
+
+/** The stores that every behaviour is tested on. */
+export const STORES = ["memory", "sqlite"] as const;
+export type StoreName = (typeof STORES)[number];
+
+/**
+ * One store in a folder of its own, and whatever was opened on it: closed, examined and removed at the end of its test.
+ *
+ *   await using scene = new Scene("sqlite");
+ *   const flujo = scene.open({ flows: [review] });
+ */
+export class Scene implements AsyncDisposable {
+  readonly folder: string = mkdtempSync(join(tmpdir(), "flujo-scene-"));
+  readonly #name: StoreName;
+  readonly #clock: VirtualClock | undefined;
+  readonly #opened: Flujo[] = [];
+  #memory: Store | undefined;
+
+  constructor(name: StoreName, clock?: VirtualClock) {
+    this.#name = name;
+    this.#clock = clock;
+  }
+
+  /** What a process of its own would be given as `store`. */
+  get uri(): string {
+    return `sqlite:${join(this.folder, "flujo.db")}`;
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** Another Flujo on the same store. */
+  open(options: FlujoOptions = {}): Flujo {
+    const flujo = new Flujo({
+      store: this.#store(),
+      ...(this.#clock && { ambient: ambientOf(this.#clock, this.#opened.length + 1) }),
+      ...options,
+    });
+    this.#opened.push(flujo);
+    return flujo;
+  }
+
+  #store(): string | Store {
+    if (this.#name === "sqlite") return this.uri;
+    return (this.#memory ??= memoryStore(this.#clock && { clock: this.#clock }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const clock = this.#clock;
+    const patiently = <T>(work: Promise<T>): Promise<T> => (clock === undefined ? work : clock.until(work, 60_000));
+    try {
+      for (const flujo of this.#opened) await patiently(flujo.close());
+      const doctor = this.open({ worker: false });
+      const ill = await patiently(doctor.doctor());
+      await patiently(doctor.close());
+      if (ill.length > 0) throw new Error(`The store is not in order:\n${ill.join("\n")}`);
+    } finally {
+      await this.#memory?.close();
+      rmSync(this.folder, { recursive: true, force: true });
+    }
+  }
+}
