@@ -1,6 +1,7 @@
 import { failureFrom } from "../domain/failure.ts";
-import type { Advance, ExecutionManager } from "../engine/execution-manager.ts";
+import type { ExecutionManager } from "../engine/execution-manager.ts";
 import type { Resident } from "../engine/resident.ts";
+import type { Advance } from "../engine/transitions.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { CommitOutcome } from "../ports/store.ts";
 import { adoptionEvent } from "./adoption.ts";

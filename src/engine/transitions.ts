@@ -1,0 +1,293 @@
+import type { Ambient } from "../domain/ambient.ts";
+import type { Fact } from "../domain/event.ts";
+import { messageName } from "../domain/event.ts";
+import type { Failure } from "../domain/failure.ts";
+import { childFiber, type FiberKey } from "../domain/ids.ts";
+import { invariant } from "../domain/result.ts";
+import type { Wire } from "../domain/wire.ts";
+import type { Doing, Fiber, ForkFrame } from "../planner/fiber.ts";
+import { bornChild } from "../planner/fork.ts";
+import type { Effects, Plan } from "../planner/planning.ts";
+import type { LeasedFiber } from "../ports/queue.ts";
+import type { Blob, Lease, NewFiber, NewMessage, NewRun, Position, RunEnd, Transition } from "../ports/store.ts";
+import { asideOf, dataOf, stateOf } from "./fiber-codec.ts";
+import type { Payloads } from "./payloads.ts";
+import type { Resident } from "./resident.ts";
+
+/** What came of one event: a transition to commit, and the fiber as it will be once that is acknowledged. */
+export interface Advance {
+  readonly transition: Transition;
+  readonly after: Fiber;
+  readonly facts: readonly Fact[];
+  /** Children born leased to this worker. */
+  readonly children: readonly Resident[];
+}
+
+export interface TransitionsOptions {
+  readonly payloads: Payloads;
+  readonly ambient: Ambient;
+  readonly queues: ReadonlySet<string>;
+  readonly freeSlots: () => number;
+}
+
+/** Turns plans into what a store commits. Decides nothing: where a fiber stands next follows from what it is doing. */
+export class Transitions {
+  readonly #payloads: Payloads;
+  readonly #ambient: Ambient;
+  readonly #queues: ReadonlySet<string>;
+  readonly #freeSlots: () => number;
+
+  constructor({ payloads, ambient, queues, freeSlots }: TransitionsOptions) {
+    this.#payloads = payloads;
+    this.#ambient = ambient;
+    this.#queues = queues;
+    this.#freeSlots = freeSlots;
+  }
+
+  build(resident: Resident, { after, facts, effects }: Plan, startRuns: readonly NewRun[]): Advance {
+    const before = resident.fiber;
+    const now = this.#ambient.clock.now();
+    const blobs: Blob[] = [];
+    const end = after.doing.kind === "ended" ? after.doing.ending : undefined;
+    const children = effects.spawn.length === 0 ? NO_CHILDREN : this.#spawn(resident, after, effects, blobs);
+    const position = this.#position(resident, after, now);
+    const parked = position.kind === "parked" ? openWait(after, position.names) : undefined;
+    const elsewhere = position.kind === "ready" ? this.#scheduling(resident, after.doing) : undefined;
+    const transition: Transition = {
+      run: resident.run,
+      fiber: resident.key,
+      lease: resident.lease,
+      expectedSeq: resident.seq,
+      state: stateOf(after),
+      ...(after.value !== before.value && { value: this.#payloads.deflate(after.value, blobs) }),
+      ...(after.context !== before.context && { context: this.#payloads.deflate(after.context, blobs) }),
+      ...(after.aside !== before.aside && { aside: this.#payloads.deflate(asideOf(after.aside), blobs) }),
+      position,
+      ...(elsewhere && { scheduling: elsewhere }),
+      ...(parked && { wait: parked }),
+      ...(facts.length > 0 && {
+        event: { at: now, facts: facts.map((fact) => this.#payloads.deflateFact(fact, blobs)) },
+      }),
+      consume: effects.consume,
+      send: end === undefined ? NO_MESSAGES : this.#report(resident, end.outcome, end.failure, now),
+      spawn: children.map(({ newFiber }) => newFiber),
+      startRuns,
+      ...(effects.acknowledgeCancel === true && { acknowledgeCancel: true }),
+      ...(effects.cancelFork && { cancelFork: effects.cancelFork }),
+      cancelRuns: effects.cancelRuns,
+      ...(effects.dropFork !== undefined && { dropFork: effects.dropFork }),
+      ...(end && after.root && { endRun: this.#endRun(after, end, now, blobs) }),
+      blobs,
+    };
+    return {
+      transition,
+      after,
+      facts,
+      children: children.flatMap(({ resident: child }) => (child === undefined ? [] : [child])),
+    };
+  }
+
+  /** Ends a fiber whose record cannot be read: its run fails visibly instead of being claimed for ever. */
+  condemn(row: LeasedFiber, lease: Lease, why: Failure): Transition {
+    const now = this.#ambient.clock.now();
+    const parentRun = row.parentRun;
+    const fact: Fact = { type: "fiber.ended", outcome: "failed", failure: why };
+    const reporter = {
+      run: row.run,
+      key: row.key,
+      parent: row.parent,
+      fork: row.fork,
+      ordinal: row.ordinal,
+      parentRun,
+    };
+    return {
+      run: row.run,
+      fiber: row.key,
+      lease,
+      expectedSeq: row.seq,
+      state: row.state,
+      position: { kind: "ended", outcome: "failed" },
+      event: { at: now, facts: [fact as unknown as Wire] },
+      consume: [],
+      send: this.#report(reporter, "failed", why, now),
+      spawn: [],
+      startRuns: [],
+      cancelRuns: [],
+      ...(row.parent === undefined && { endRun: { status: "failed", failure: why, at: now } }),
+      blobs: [],
+    };
+  }
+
+  #endRun(
+    after: Fiber,
+    { outcome, failure: why }: { readonly outcome: RunEnd["status"]; readonly failure?: Failure },
+    now: number,
+    blobs: Blob[],
+  ): RunEnd {
+    if (outcome === "completed")
+      return { status: "completed", output: this.#payloads.deflate(after.value, blobs), at: now };
+    return { status: outcome, at: now, ...(why && { failure: why }) };
+  }
+
+  /** Tells the parent: the fiber that forked this one, or the run that called this one. */
+  #report(resident: Reporter, outcome: RunEnd["status"], why: Failure | undefined, now: number): readonly NewMessage[] {
+    const { run, key, parent, fork, ordinal, parentRun } = resident;
+    const small = why && (JSON.parse(JSON.stringify(why)) as Wire);
+    const tell = (to: Pick<NewMessage, "run" | "name">, number: number): NewMessage => ({
+      ...to,
+      data: { ordinal: number, outcome, ...(small !== undefined && { failure: small }) },
+      sentAt: now,
+    });
+    if (parent !== undefined && fork !== undefined && ordinal !== undefined) {
+      return [tell({ run, name: messageName.join(parent, fork) }, ordinal)];
+    }
+    if (parentRun === undefined || parentRun.reply === "") return NO_MESSAGES;
+    const [name = "", number = "0"] = parentRun.reply.split("#");
+    return [tell({ run: parentRun.run, name }, Number(number))];
+  }
+
+  #spawn(
+    resident: Resident,
+    after: Fiber,
+    { spawn }: Effects,
+    blobs: Blob[],
+  ): readonly { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] {
+    const frame = after.frames.at(-1);
+    invariant(frame?.kind === "fork", "only an open fork spawns");
+    let free = this.#freeSlots() + 1; // the parent parks and leaves its own slot
+    const born: { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = [];
+    for (const { from, to } of spawn) {
+      for (let ordinal = from; ordinal < to; ordinal++)
+        born.push(this.#child(resident, { after, frame, ordinal, leased: free-- > 0 }, blobs));
+    }
+    return born;
+  }
+
+  #child(
+    parent: Resident,
+    { after, frame, ordinal, leased }: Birth,
+    blobs: Blob[],
+  ): { readonly newFiber: NewFiber; readonly resident: Resident | undefined } {
+    const fiber = bornChild(parent.definition, after, frame, ordinal);
+    const key: FiberKey = childFiber(parent.key, frame.base + ordinal);
+    const data = dataOf(fiber);
+    const newFiber: NewFiber = {
+      ...data,
+      value: this.#payloads.deflate(data.value, blobs),
+      context: this.#payloads.deflate(data.context, blobs),
+      key,
+      parent: parent.key,
+      fork: frame.fork,
+      ordinal,
+      queue: fiber.queue,
+      priority: fiber.priority,
+      leased,
+      readyAt: this.#ambient.clock.now(),
+    };
+    if (!leased) return { newFiber, resident: undefined };
+    const { run, definition, fingerprint, metadata, parentRun, lease } = parent;
+    return {
+      newFiber,
+      resident: {
+        run,
+        key,
+        definition,
+        fingerprint,
+        metadata,
+        parentRun,
+        lease,
+        fiber,
+        parent: parent.key,
+        fork: frame.fork,
+        ordinal,
+        seq: 0,
+        deliveries: 0,
+        messages: [],
+        cancel: undefined,
+        dropped: false,
+        abort: undefined,
+      },
+    };
+  }
+
+  #position(resident: Resident, { doing, deadlineAt, cancelling }: Fiber, now: number): Position {
+    const deadline = cancelling === undefined ? deadlineAt : undefined;
+    switch (doing.kind) {
+      case "ended":
+        return { kind: "ended", outcome: doing.ending.outcome };
+      case "wait":
+        return parkedUntil(doing.names, earliest(doing.deadlineAt, deadline));
+      case "join":
+        return parkedUntil([messageName.join(resident.key, doing.fork)], undefined);
+      case "call":
+        return parkedUntil([messageName.call(resident.key, doing.call)], deadline);
+      case "step":
+      case "undo":
+        if (doing.dueAt !== undefined && doing.dueAt > now) return { kind: "ready", at: doing.dueAt };
+        return this.#queues.has(this.#scheduling(resident, doing).queue) ? HELD : { kind: "ready", at: now };
+      case "new":
+        return HELD;
+      case "decide":
+      case "gather":
+      case "collect":
+      case "finish":
+        return invariant(false, `a fiber that is to ${doing.kind} is not committed`) as never;
+    }
+  }
+
+  /** Where a step wants to run: its own queue and priority, else those of the run. */
+  #scheduling(
+    { definition, fiber: { queue, priority } }: Resident,
+    doing: Doing,
+  ): { readonly queue: string; readonly priority: number } {
+    const node = doing.kind === "step" ? definition.nodes.get(doing.path) : undefined;
+    const config = node?.kind === "step" ? node.config : undefined;
+    return { queue: config?.queue ?? queue, priority: config?.priority ?? priority };
+  }
+}
+
+type Reporter = Pick<Resident, "run" | "key" | "parent" | "fork" | "ordinal" | "parentRun">;
+
+interface Birth {
+  readonly after: Fiber;
+  readonly frame: ForkFrame;
+  readonly ordinal: number;
+  readonly leased: boolean;
+}
+
+const HELD: Position = Object.freeze({ kind: "held" });
+const NO_MESSAGES: readonly NewMessage[] = Object.freeze([]);
+const NO_CHILDREN: readonly { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = Object.freeze(
+  [],
+);
+
+const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined ? b : b === undefined ? a : Math.min(a, b);
+
+const parkedUntil = (names: readonly string[], until: number | undefined): Position => ({
+  kind: "parked",
+  names,
+  ...(until !== undefined && { until }),
+});
+
+function openWait({ doing }: Fiber, names: readonly string[]): Transition["wait"] {
+  switch (doing.kind) {
+    case "wait": {
+      const { wait, path, visit, token, question, deadlineAt } = doing;
+      return {
+        kind: wait,
+        path,
+        visit,
+        names,
+        ...(token && { token }),
+        ...(question !== undefined && { question }),
+        ...(deadlineAt !== undefined && { deadlineAt }),
+      };
+    }
+    case "join":
+    case "call":
+      return { kind: doing.kind, path: doing.path, visit: doing.visit, names };
+    default:
+      return undefined;
+  }
+}
