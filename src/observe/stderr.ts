@@ -1,9 +1,10 @@
-type Level = "debug" | "info" | "warn" | "error";
+import { jsonLine, type Level, textLine } from "./log-line.ts";
 
-/** What steps log when the host gives no logger: warnings and errors as JSON lines on stderr. */
+/** What steps log when the host gives no logger: warnings and errors on stderr, as text for a terminal, else as JSON lines. */
 export const stderrLogger: { log(level: Level, message: string, fields: Readonly<Record<string, unknown>>): void } = {
   log(level, message, fields) {
     if (level === "debug" || level === "info") return;
-    process.stderr.write(`${JSON.stringify({ level, message, ...fields })}\n`);
+    const line = process.stderr.isTTY ? textLine : jsonLine;
+    process.stderr.write(line({ at: Date.now(), level, message, fields }));
   },
 };

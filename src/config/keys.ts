@@ -1,0 +1,101 @@
+import { type Duration, durationMs } from "../domain/duration.ts";
+
+/** What flujo.toml and the environment say about workers; the same names as the options of a worker. */
+export interface WorkerSection {
+  readonly concurrency?: number;
+  readonly batchSize?: number;
+  readonly pollInterval?: Duration;
+  readonly queues?: readonly string[];
+  readonly drain?: Duration;
+  readonly lease?: Duration;
+  readonly heartbeat?: Duration;
+  readonly sweep?: Duration;
+  readonly maxDeliveries?: number;
+}
+
+type Kind = "text" | "count" | "duration" | "names";
+
+export interface Key {
+  /** As flujo.toml writes it: `worker.batch_size`. */
+  readonly path: string;
+  readonly kind: Kind;
+  readonly env: string;
+}
+
+const worker = (name: string, kind: Kind): Key => ({
+  path: `worker.${name}`,
+  kind,
+  env: `FLUJO_WORKER_${name.toUpperCase()}`,
+});
+
+/** The one schema: whatever is not here is unknown, in the file and in the environment. */
+export const KEYS: readonly Key[] = [
+  { path: "state_uri", kind: "text", env: "FLUJO_STATE_URI" },
+  worker("concurrency", "count"),
+  worker("batch_size", "count"),
+  worker("poll_interval", "duration"),
+  worker("queues", "names"),
+  worker("drain", "duration"),
+  worker("lease", "duration"),
+  worker("heartbeat", "duration"),
+  worker("sweep", "duration"),
+  worker("max_deliveries", "count"),
+];
+
+export const SECTIONS: readonly string[] = [...new Set(KEYS.flatMap(({ path }) => path.split(".").slice(0, -1)))];
+
+export type Checked =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly expected: string };
+
+const EXPECTED: Readonly<Record<Kind, string>> = {
+  text: "text that is not empty",
+  count: "a whole number of at least 1",
+  duration: 'milliseconds or text such as "10s", "5 minutes"',
+  names: "a list of names",
+};
+
+/** A value of flujo.toml. */
+export function checkValue(kind: Kind, value: unknown): Checked {
+  return isOfKind(kind, value) ? { ok: true, value } : { ok: false, expected: EXPECTED[kind] };
+}
+
+/** A value of the environment, where everything is text: numbers in digits, lists with commas. */
+export function checkText(kind: Kind, text: string): Checked {
+  switch (kind) {
+    case "text":
+      return checkValue(kind, text);
+    case "count":
+      return checkValue(kind, /^\d+$/.test(text.trim()) ? Number(text) : text);
+    case "duration":
+      return checkValue(kind, /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text);
+    case "names":
+      return checkValue(
+        kind,
+        text.split(",").map((name) => name.trim()),
+      );
+  }
+}
+
+function isOfKind(kind: Kind, value: unknown): boolean {
+  switch (kind) {
+    case "text":
+      return typeof value === "string" && value.trim() !== "";
+    case "count":
+      return typeof value === "number" && Number.isSafeInteger(value) && value >= 1;
+    case "duration":
+      return isDuration(value);
+    case "names":
+      return Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string" && name !== "");
+  }
+}
+
+function isDuration(value: unknown): boolean {
+  if (typeof value !== "number" && typeof value !== "string") return false;
+  try {
+    durationMs(value as Duration);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,110 @@
+import { readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { FlujoError } from "../domain/errors.ts";
+import { checkText, type Key, KEYS, type WorkerSection } from "./keys.ts";
+import { resolveStateUri } from "./sqlite-path.ts";
+import { didYouMean } from "./suggest.ts";
+import { readToml, type TomlFile } from "./toml.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Config {
+  readonly stateUri: string;
+  readonly worker: WorkerSection;
+  /** What named the store: `FLUJO_STATE_URI`, `<file>:<line>` or `default`. */
+  readonly source: string;
+  /** The flujo.toml that was read. */
+  readonly file: string | undefined;
+  /** Unknown keys, each with its place and what was probably meant. */
+  readonly warnings: readonly string[];
+}
+
+export const DEFAULT_STATE_URI = "sqlite:./.flujo/state.db";
+const FILE = "flujo.toml";
+
+/**
+ * What this process is told: the environment over the nearest flujo.toml (going up from `cwd`; `FLUJO_CONFIG` names another)
+ * over the defaults. A relative SQLite path in the file is relative to the file. Throws CONFIG_INVALID with every problem.
+ */
+export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly env: Environment }): Promise<Config> {
+  const toml = await findToml(cwd, env);
+  const { values, problems } = fromEnvironment(env);
+  if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { problems } });
+  return {
+    ...stateOf(toml, values),
+    worker: workerOf(new Map([...(toml?.values ?? []), ...values])),
+    file: toml?.file,
+    warnings: [...(toml?.warnings ?? []), ...oddNames(env)],
+  };
+}
+
+function stateOf(
+  toml: TomlFile | undefined,
+  environment: ReadonlyMap<string, unknown>,
+): Pick<Config, "stateUri" | "source"> {
+  const told = environment.get("state_uri");
+  if (typeof told === "string") return { stateUri: told, source: "FLUJO_STATE_URI" };
+  const written = toml?.values.get("state_uri");
+  if (toml === undefined || typeof written !== "string") return { stateUri: DEFAULT_STATE_URI, source: "default" };
+  const line = toml.lines.get("state_uri");
+  return {
+    stateUri: resolveStateUri(written, dirname(toml.file)),
+    source: line === undefined ? toml.file : `${toml.file}:${line}`,
+  };
+}
+
+/** Checked above, key by key; here the names become those of options. */
+function workerOf(values: ReadonlyMap<string, unknown>): WorkerSection {
+  const entries = [...values]
+    .filter(([path]) => path.startsWith("worker."))
+    .map(([path, value]) => [path.slice("worker.".length).replace(/_(\w)/g, (_, c: string) => c.toUpperCase()), value]);
+  return Object.fromEntries(entries) as WorkerSection;
+}
+
+function fromEnvironment(env: Environment): { values: ReadonlyMap<string, unknown>; problems: readonly string[] } {
+  const values = new Map<string, unknown>();
+  const problems: string[] = [];
+  for (const { path, kind, env: name } of KEYS) {
+    const text = env[name];
+    if (text === undefined || text === "") continue; // an empty variable is how shells say "unset"
+    const checked = checkText(kind, text);
+    if (checked.ok) values.set(path, checked.value);
+    else problems.push(`${name}: expected ${checked.expected} but found ${JSON.stringify(text)}`);
+  }
+  return { values, problems };
+}
+
+const NAMES: readonly string[] = KEYS.map((key: Key) => key.env);
+
+/** Only names that can be meant for us here: FLUJO_DEBUG and others belong to other parts. */
+function oddNames(env: Environment): string[] {
+  return Object.keys(env)
+    .filter((name) => name.startsWith("FLUJO_WORKER_") && !NAMES.includes(name))
+    .map((name) => `unknown variable ${name}${didYouMean(name, NAMES)}`);
+}
+
+async function findToml(cwd: string, env: Environment): Promise<TomlFile | undefined> {
+  const named = env["FLUJO_CONFIG"];
+  if (named !== undefined && named !== "") {
+    const file = resolve(cwd, named);
+    const text = await read(file);
+    if (text === undefined) throw new FlujoError("CONFIG_INVALID", `FLUJO_CONFIG names ${file}, which does not exist`);
+    return readToml(file, text);
+  }
+  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
+    const file = join(folder, FILE);
+    const text = await read(file);
+    if (text !== undefined) return readToml(file, text);
+    if (dirname(folder) === folder) return undefined;
+  }
+}
+
+async function read(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new FlujoError("CONFIG_INVALID", `${file} cannot be read`, { cause: error });
+  }
+}

@@ -1,0 +1,87 @@
+import { parse, TomlError } from "smol-toml";
+import { FlujoError } from "../domain/errors.ts";
+import { checkValue, KEYS, SECTIONS } from "./keys.ts";
+import { didYouMean } from "./suggest.ts";
+
+/** What a flujo.toml says: values by path (`worker.lease`), and what is odd about it. */
+export interface TomlFile {
+  readonly file: string;
+  readonly values: ReadonlyMap<string, unknown>;
+  readonly lines: ReadonlyMap<string, number>;
+  readonly warnings: readonly string[];
+}
+
+/** Reads the text of a flujo.toml. Throws CONFIG_INVALID with every wrong value; unknown keys are warnings. */
+export function readToml(file: string, text: string): TomlFile {
+  const entries = flat(parsed(file, text));
+  const values = new Map<string, unknown>();
+  const lines = new Map<string, number>();
+  const [warnings, problems]: [string[], string[]] = [[], []];
+  for (const [path, value] of entries) {
+    const line = lineOf(text, path);
+    const where = line === undefined ? file : `${file}:${line}`;
+    if (line !== undefined) lines.set(path, line);
+    if (SECTIONS.includes(path)) {
+      problems.push(`${where}: [${path}]: expected a table but found ${shown(value)}`);
+      continue;
+    }
+    const key = KEYS.find((one) => one.path === path);
+    if (key === undefined) {
+      warnings.push(`${where}: unknown key "${path}"${didYouMean(path, known())}`);
+      continue;
+    }
+    const checked = checkValue(key.kind, value);
+    if (checked.ok) values.set(path, checked.value);
+    else problems.push(`${where}: ${path}: expected ${checked.expected} but found ${shown(value)}`);
+  }
+  if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { file, problems } });
+  return { file, values, lines, warnings };
+}
+
+const known = (): readonly string[] => KEYS.map(({ path }) => path);
+
+function parsed(file: string, text: string): object {
+  try {
+    return parse(text.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    const where = error instanceof TomlError ? `${file}:${error.line}:${error.column}` : file;
+    const said = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    throw new FlujoError("CONFIG_INVALID", `${where}: expected TOML: ${said}`, { cause: error, details: { file } });
+  }
+}
+
+const isTable = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+
+/** Keys of known sections one by one; an unknown section is one entry, so that it is reported once. */
+function flat(table: object): [path: string, value: unknown][] {
+  return Object.entries(table).flatMap(([name, value]): [string, unknown][] =>
+    SECTIONS.includes(name) && isTable(value)
+      ? Object.entries(value).map(([key, inner]): [string, unknown] => [`${name}.${key}`, inner])
+      : [[name, value]],
+  );
+}
+
+/** Where a key or a section stands. A parser that keeps no positions leaves it to a search; undefined when it finds none. */
+function lineOf(text: string, path: string): number | undefined {
+  const [section, key] = path.includes(".") ? path.split(".") : ["", path];
+  let current = "";
+  for (const [index, line] of text.split("\n").entries()) {
+    const header = /^\s*\[+\s*([^\]]+?)\s*\]/.exec(line)?.[1]?.replaceAll('"', "");
+    if (header !== undefined) {
+      current = header;
+      if (section === "" && (header === key || header.startsWith(`${key}.`))) return index + 1;
+      continue;
+    }
+    const name = /^\s*([^=#]+?)\s*=/.exec(line)?.[1]?.replace(/["'\s]/g, "");
+    if (name === undefined) continue;
+    const full = current === "" ? name : `${current}.${name}`;
+    if (full === path || full.startsWith(`${path}.`) || (current === "" && name === section)) return index + 1;
+  }
+  return undefined;
+}
+
+function shown(value: unknown): string {
+  const text = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
