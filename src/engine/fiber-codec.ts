@@ -12,7 +12,7 @@ type StoredState = Omit<Fiber, "value" | "context" | "aside"> & { readonly v: nu
 /** The small part of a fiber that is written with every transition. Plain JSON by construction. */
 export function stateOf(fiber: Fiber): Wire {
   const { root, frames, doing, counters, iteration, queue, priority, deadlineAt, cancelling } = fiber;
-  const state: StoredState = {
+  const state: { -readonly [Key in keyof StoredState]: StoredState[Key] } = {
     v: VERSION,
     root,
     frames,
@@ -21,9 +21,9 @@ export function stateOf(fiber: Fiber): Wire {
     iteration,
     queue,
     priority,
-    ...(deadlineAt !== undefined && { deadlineAt }),
-    ...(cancelling !== undefined && { cancelling }),
   };
+  if (deadlineAt !== undefined) state.deadlineAt = deadlineAt;
+  if (cancelling !== undefined) state.cancelling = cancelling;
   return state as unknown as Wire;
 }
 
@@ -47,6 +47,20 @@ export function fiberOf({ state, value, context, aside }: FiberData, where: stri
       { at: where },
     );
   }
-  const { v: _, ...rest } = stored as StoredState;
-  return { ...rest, value, context, aside: aside === null ? NOTHING_ASIDE : (aside as unknown as Aside) };
+  const { root, frames, doing, counters, iteration, queue, priority, deadlineAt, cancelling } = stored as StoredState;
+  const fiber: { -readonly [Key in keyof Fiber]: Fiber[Key] } = {
+    root,
+    frames,
+    doing,
+    value,
+    context,
+    aside: aside === null ? NOTHING_ASIDE : (aside as unknown as Aside),
+    counters,
+    iteration,
+    queue,
+    priority,
+  };
+  if (deadlineAt !== undefined) fiber.deadlineAt = deadlineAt;
+  if (cancelling !== undefined) fiber.cancelling = cancelling;
+  return fiber;
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { FlujoError } from "../domain/errors.ts";
-import type { Fact } from "../domain/event.ts";
+import type { Fact, FactType } from "../domain/event.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { isBlobRef, type Wire } from "../domain/wire.ts";
 import type { Blob } from "../ports/store.ts";
@@ -39,7 +39,7 @@ export class Payloads {
   deflateFact(fact: Fact, blobs: Blob[]): Wire {
     let deflated: Record<string, Wire> | undefined;
     const record = fact as unknown as Readonly<Record<string, Wire | undefined>>;
-    for (const key of VALUE_KEYS) {
+    for (const key of VALUES_OF[fact.type] ?? NO_KEYS) {
       const wire = record[key];
       if (wire === undefined || typeof wire === "number") continue;
       const small = this.deflate(wire, blobs);
@@ -51,7 +51,7 @@ export class Payloads {
   async inflateFact(fact: Fact): Promise<Fact> {
     let whole: Record<string, unknown> | undefined;
     const record = fact as unknown as Readonly<Record<string, Wire | undefined>>;
-    for (const key of VALUE_KEYS) {
+    for (const key of VALUES_OF[fact.type] ?? NO_KEYS) {
       const wire = record[key];
       if (wire !== undefined && isBlobRef(wire)) whole = { ...(whole ?? record), [key]: await this.inflate(wire) };
     }
@@ -110,7 +110,20 @@ export class Payloads {
 }
 
 /** Fields of facts that carry values of user code. */
-const VALUE_KEYS: readonly string[] = ["output", "context", "items", "inputs", "input", "question", "value"];
+const VALUES_OF: { readonly [Type in FactType]?: readonly string[] } = {
+  "run.started": ["input", "context"],
+  "run.forked": ["value"],
+  "step.completed": ["output", "context"],
+  "fork.opened": ["items"],
+  "fork.joined": ["output", "context"],
+  "wait.opened": ["question"],
+  "wait.answered": ["output"],
+  "wait.timed_out": ["output"],
+  "call.started": ["inputs"],
+  "call.completed": ["output"],
+  "output.checked": ["output"],
+};
+const NO_KEYS: readonly string[] = [];
 
 /** Whether the JSON text of a wire is longer than `limit`. Stops looking as soon as it is, so it costs at most `limit`. */
 export function heavier(wire: Wire, limit: number): boolean {

@@ -52,20 +52,22 @@ export class Draft {
 
   seal(): Fiber {
     const { root, queue, priority, deadlineAt, iteration } = this.#before;
-    return {
+    const { frames, doing, value, context, aside, counters } = this;
+    const fiber: { -readonly [Key in keyof Fiber]: Fiber[Key] } = {
       root,
-      frames: this.frames,
-      doing: this.doing,
-      value: this.value,
-      context: this.context,
-      aside: this.aside,
-      counters: this.counters,
+      frames,
+      doing,
+      value,
+      context,
+      aside,
+      counters,
       iteration,
       queue,
       priority,
-      ...(deadlineAt !== undefined && { deadlineAt }),
-      ...(this.cancelling !== undefined && { cancelling: this.cancelling }),
     };
+    if (deadlineAt !== undefined) fiber.deadlineAt = deadlineAt;
+    if (this.cancelling !== undefined) fiber.cancelling = this.cancelling;
+    return fiber;
   }
 
   node<Kind extends Node["kind"]>(path: string, kind: Kind): Extract<Node, { kind: Kind }> {
