@@ -18,7 +18,7 @@ export interface ChildSpec {
 export type Line = Readonly<Record<string, unknown>>;
 export type Outcome = { readonly line: Line } | { readonly error: string };
 
-const CHILD_TIMEOUT_MS = 120_000;
+const CHILD_TIMEOUT_MS = 90_000;
 const ROOT = join(import.meta.dirname, "..");
 
 /** Runs one process to its end and returns the JSON line it printed last, or what went wrong. */

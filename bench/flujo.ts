@@ -1,5 +1,6 @@
 // Every call the bench makes to the engine, in one file. The engine is the private build that run.ts makes (see install.ts).
 import { ROOT_FIBER, runId, workerId } from "./.build/domain/ids.js";
+import type { Definition } from "./.build/definition/definition.js";
 import type { LeasedFiber } from "./.build/ports/queue.js";
 import type { NewRun, Transition } from "./.build/ports/store.js";
 import { Flujo, flow } from "./.build/index.js";
@@ -103,7 +104,7 @@ function parkingFlow() {
     .build();
 }
 
-function open({ store, directory, concurrency }: Opening, definition: object): Flujo {
+function open({ store, directory, concurrency }: Opening, definition: Definition): Flujo {
   const url = store === "memory" ? "memory:" : `sqlite:${directory}/flujo.db`;
   return new Flujo({ store: url, flows: [definition], worker: { concurrency } });
 }
