@@ -11,6 +11,11 @@ export interface TaskQueue {
    * Counts a delivery on each; a commit resets the count. Answers nothing when the worker's epoch is no longer current.
    */
   claim(request: ClaimRequest): Promise<readonly LeasedFiber[]>;
+  /**
+   * Renews the lease from another thread while this one is blocked by a step that computes. Optional: only where the store can
+   * be reached from a thread of its own. It stops renewing when the event loop has not come round for `giveUpMs`.
+   */
+  guard?(beat: GuardRequest): LeaseGuard;
   /** One write per worker, whatever it holds. `lost` = its lease had been swept: it owns nothing any more. */
   heartbeat(worker: WorkerId, epoch: number, leaseMs: number): Promise<HeartbeatOutcome>;
   /** Fibers of workers whose lease ran out become ready. Idempotent; anyone may call it at any time. */
@@ -47,6 +52,22 @@ export interface LeasedFiber extends FiberRecord {
   readonly parentRun?: ParentRef;
   /** Messages in the run's mailbox whose names the fiber waits for, in arrival order. */
   readonly messages: readonly MessageRecord[];
+}
+
+export interface GuardRequest {
+  readonly worker: WorkerId;
+  readonly epoch: number;
+  readonly leaseMs: number;
+  readonly everyMs: number;
+  readonly giveUpMs: number;
+}
+
+export interface LeaseGuard {
+  /** The event loop has renewed the lease itself. */
+  beaten(): void;
+  /** When the guard last renewed the lease, in milliseconds since the epoch; 0 = it never had to. */
+  readonly renewedAt: number;
+  stop(): Promise<void>;
 }
 
 export type HeartbeatOutcome =

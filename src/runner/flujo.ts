@@ -277,8 +277,8 @@ export class Flujo implements AsyncDisposable {
   }
 
   async #openEngine(): Promise<Engine> {
-    const { store = await stateUri(), ambient = systemAmbient } = this.#options;
-    const opened: Store = typeof store === "string" ? await openStore(store, { clock: ambient.clock }) : await store;
+    const { store = await stateUri(), ambient } = this.#options;
+    const opened: Store = typeof store === "string" ? await openStore(store, ambient) : await store;
     return this.#assemble(opened);
   }
 

@@ -4,7 +4,8 @@ import type { Store } from "../ports/store.ts";
 import { memoryStore } from "../stores/memory/store.ts";
 
 /** Opens the store that a URI names: `memory:`, `sqlite:./file.db` (also `sqlite:///absolute/file.db`, `?durability=normal`). */
-export async function openStore(uri: string, options: { readonly clock?: Clock } = {}): Promise<Store> {
+export async function openStore(uri: string, { clock }: { readonly clock?: Clock } = {}): Promise<Store> {
+  const options = clock === undefined ? {} : { clock };
   const scheme = /^([a-z]+):/.exec(uri)?.[1];
   switch (scheme) {
     case "memory":

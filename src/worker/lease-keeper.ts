@@ -1,7 +1,10 @@
 import type { Ambient } from "../domain/ambient.ts";
 import type { WorkerId } from "../domain/ids.ts";
-import type { FiberRef, TaskQueue } from "../ports/queue.ts";
+import type { FiberRef, LeaseGuard, TaskQueue } from "../ports/queue.ts";
 import type { WorkerSettings } from "./options.ts";
+
+/** A step that blocks the event loop for longer than this is taken for hung, and its fibers go to other workers. */
+const GIVE_UP_MS = 60_000;
 
 export interface LeaseEvents {
   readonly cancelled: (fibers: readonly (FiberRef & { readonly reason: string })[]) => void;
@@ -28,6 +31,8 @@ export class LeaseKeeper {
   #held = false;
   #stopped = false;
   #cancelTimer: (() => void) | undefined;
+  #cancelFence: (() => void) | undefined;
+  #guard: LeaseGuard | undefined;
   #beating: Promise<void> = Promise.resolve();
 
   constructor(
@@ -72,15 +77,50 @@ export class LeaseKeeper {
     this.#stopped = true;
     this.#held = false;
     this.#cancelTimer?.();
+    this.#cancelFence?.();
     await this.#beating;
+    await this.#guard?.stop();
   }
 
   async #register(): Promise<void> {
     const askedAt = this.#ambient.clock.now();
     const { epoch } = await this.#queue.register(this.#worker, this.#settings.leaseMs);
+    await this.#guard?.stop();
+    this.#guard = undefined;
     this.#epoch = epoch;
-    this.#renewedAt = askedAt; // from when we asked, not when we heard: the store counts from in between
     this.#held = !this.#stopped;
+    this.#renewed(askedAt);
+  }
+
+  /** Counts from when we asked, not from when we heard: the store counts from some time in between. */
+  #renewed(askedAt: number): void {
+    this.#renewedAt = askedAt;
+    this.#guard?.beaten();
+    this.#cancelFence?.();
+    this.#cancelFence = undefined;
+    if (this.#stopped) return;
+    const { leaseMs, sweepMs } = this.#settings;
+    const left = askedAt + leaseMs - Math.min(sweepMs, leaseMs / 4) - this.#ambient.clock.now();
+    this.#cancelFence = this.#ambient.clock.after(Math.max(0, left), () => this.#fence(), { idle: true });
+  }
+
+  /** No renewal in time, whatever the reason: stop before others begin. Unless the guard kept the lease while we were blocked. */
+  #fence(): void {
+    const guarded = this.#guard?.renewedAt ?? 0;
+    if (guarded > this.#renewedAt) this.#renewed(guarded);
+    else if (this.#held) this.#lose();
+  }
+
+  /** A thread takes tens of milliseconds to start: runs that are over before the first beat never pay for it. */
+  #guardFromNow(): void {
+    const { leaseMs, heartbeatMs } = this.#settings;
+    this.#guard ??= this.#queue.guard?.({
+      worker: this.#worker,
+      epoch: this.#epoch,
+      leaseMs,
+      everyMs: heartbeatMs,
+      giveUpMs: GIVE_UP_MS,
+    });
   }
 
   #schedule(): void {
@@ -100,9 +140,9 @@ export class LeaseKeeper {
     try {
       if (!this.#held) await this.#register();
       else if (clock.now() - this.#renewedAt >= this.#settings.heartbeatMs) await this.#beat();
+      if (this.#held && !this.#stopped) this.#guardFromNow();
     } catch (error) {
       this.#events.failed("heartbeat", error);
-      this.#fenceSelf();
     }
     if (!this.#sweeps || !this.#held || this.#stopped) return;
     try {
@@ -118,17 +158,12 @@ export class LeaseKeeper {
     const askedAt = this.#ambient.clock.now();
     const answer = await this.#queue.heartbeat(this.#worker, this.#epoch, this.#settings.leaseMs);
     if (answer.status === "alive") {
-      this.#renewedAt = askedAt;
+      this.#renewed(askedAt);
       if (answer.cancelled.length > 0) this.#events.cancelled(answer.cancelled);
       return;
     }
     this.#lose();
     if (!this.#stopped) await this.#register();
-  }
-
-  #fenceSelf(): void {
-    const age = this.#ambient.clock.now() - this.#renewedAt;
-    if (this.#held && age >= this.#settings.leaseMs - this.#settings.sweepMs) this.#lose();
   }
 
   #lose(): void {

@@ -30,14 +30,7 @@ export interface SqliteStoreOptions {
  * Source: Fluxo, SQLite backend.
  */
 export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const {
-    path,
-    driver,
-    durability = "full",
-    clock = { now: Date.now },
-    busyTimeoutMs = 5_000,
-    readonly = false,
-  } = options;
+  const { path, driver, durability = "full", clock, busyTimeoutMs = 5_000, readonly = false } = options;
   if ((path === undefined) === (driver === undefined)) {
     throw new FlujoError(
       "OPTION_INVALID",
@@ -55,7 +48,7 @@ export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
   }
   const db = driver === undefined ? await openFile(path ?? "", readonly) : new Connection(driver, undefined, false);
   try {
-    prepareDatabase(db, { durability, busyTimeoutMs, readonly }, () => clock.now());
+    prepareDatabase(db, { durability, busyTimeoutMs, readonly }, () => (clock ?? Date).now());
   } catch (error) {
     db.close();
     throw error;

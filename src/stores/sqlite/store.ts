@@ -3,7 +3,15 @@ import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import type { EndStatus, RunRecord } from "../../domain/run.ts";
 import { type Capabilities, SQLITE } from "../../ports/capabilities.ts";
-import type { ClaimRequest, HeartbeatOutcome, LeasedFiber, SweepOutcome, Which } from "../../ports/queue.ts";
+import type {
+  ClaimRequest,
+  GuardRequest,
+  HeartbeatOutcome,
+  LeasedFiber,
+  LeaseGuard,
+  SweepOutcome,
+  Which,
+} from "../../ports/queue.ts";
 import type {
   ChildResult,
   CommitOutcome,
@@ -28,6 +36,7 @@ import { claim, dueFibers, nextDue } from "./claim.ts";
 import { Batch } from "./commit.ts";
 import type { Connection } from "./driver.ts";
 import { history } from "./events.ts";
+import { guardLease } from "./guard.ts";
 import { Hints } from "./hints.ts";
 import { listRuns } from "./list.ts";
 import { allMessages, deliver } from "./messages.ts";
@@ -45,9 +54,15 @@ export class SqliteStore implements Store {
   readonly #hints: Hints;
   #closed = false;
 
-  constructor(db: Connection, clock: Pick<Clock, "now">) {
+  readonly guard?: (request: GuardRequest) => LeaseGuard;
+
+  /** With a clock of its own (tests) there is no guard: its thread only knows the system's. */
+  constructor(db: Connection, clock: Pick<Clock, "now"> | undefined) {
     this.#db = db;
-    this.#now = () => clock.now();
+    const { path } = db;
+    if (clock === undefined && path !== undefined) this.guard = (request) => guardLease(path, request);
+    const time = clock ?? Date;
+    this.#now = () => time.now();
     this.#hints = new Hints(db);
   }
 
