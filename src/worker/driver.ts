@@ -86,6 +86,8 @@ export class Driver {
   #beginQuietly(resident: Resident, happened: Happened): boolean {
     const { after, facts } = this.#with.manager.plan(resident, happened);
     if (facts.length > 0 || after.doing.kind !== "step") return false;
+    // An attempt that was entered holds its input for its handler: that must be stored before the body runs.
+    if (after.aside !== resident.fiber.aside) return false;
     const node = resident.definition.nodes.get(after.doing.path);
     const queue = node?.kind === "step" ? node.config.queue : undefined;
     if (queue !== undefined && !this.#with.queues.includes(queue)) return false;
