@@ -154,7 +154,7 @@ export class Driver {
         holdings.drop(resident);
         if (advance.children.length > 0) holdings.doubt();
         // Maybe only the answer was lost: then the fiber is still ours in the store, and nobody else would ever take it.
-        holdings.giveBack({ run: resident.run, fiber: resident.key });
+        holdings.giveBack({ run: resident.run, fiber: resident.key }, resident.lease.epoch);
         worker.observe?.({
           kind: "lease.lost",
           at: worker.ambient.clock.now(),

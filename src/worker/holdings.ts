@@ -87,12 +87,16 @@ export class Holdings {
     });
   }
 
-  /** Hands a fiber back, again and again until the store has heard it or the lease is over. */
-  giveBack(ref: FiberRef, afterMs = 0): void {
-    const { epoch } = this.#tenure();
+  /**
+   * Hands a fiber back, again and again until the store has heard it or the lease under which it came is over. Not when it has
+   * come to us again meanwhile, after a release whose answer was lost: that would take it away from the drive that has it now.
+   */
+  giveBack(ref: FiberRef, epoch: number, afterMs = 0): void {
+    const place = placeOf({ run: ref.run, key: ref.fiber });
     const attempt = (retryMs: number): void => {
       const now = this.#tenure();
       if (!now.held || now.epoch !== epoch) return; // the sweep has it, or will
+      if (this.#residents.has(place)) return;
       this.#queue.release(this.#worker, epoch, { only: [ref] }).catch(() => {
         this.#ambient.clock.after(retryMs, () => attempt(Math.min(retryMs * 2, MAX_RETRY_MS)), { idle: true });
       });
@@ -111,7 +115,11 @@ export class Holdings {
     const place = placeOf(resident);
     const faults = (this.#faults.get(place) ?? 0) + 1;
     this.#faults.set(place, faults);
-    this.giveBack({ run: resident.run, fiber: resident.key }, Math.min(50 * 2 ** faults, MAX_RETRY_MS));
+    this.giveBack(
+      { run: resident.run, fiber: resident.key },
+      resident.lease.epoch,
+      Math.min(50 * 2 ** faults, MAX_RETRY_MS),
+    );
   }
 
   faultsOf(ref: Pick<Resident, "run" | "key">): number {

@@ -158,7 +158,7 @@ export class Worker implements AsyncDisposable {
     if (lease === undefined) return;
     const alone = { parent: undefined, fork: undefined, ordinal: undefined };
     const born = { seq: 0, deliveries: 0, messages: [], cancel: undefined, dropped: false, abort: undefined };
-    this.#adopting({ run: id, key: root.key }, root, (fiber) =>
+    this.#adopting({ run: id, key: root.key, epoch: lease.epoch }, root, (fiber) =>
       this.#keep(
         { run: id, key: root.key, definition, fingerprint, metadata, parentRun, ...alone, lease, fiber, ...born },
         { type: "began" },
@@ -175,7 +175,7 @@ export class Worker implements AsyncDisposable {
 
   #adopt(row: LeasedFiber, lease: Lease): void {
     const definition = this.#deps.registry.byFingerprint(row.fingerprint);
-    if (definition === undefined) return this.#holdings.giveBack({ run: row.run, fiber: row.key });
+    if (definition === undefined) return this.#holdings.giveBack({ run: row.run, fiber: row.key }, lease.epoch);
     const deliveries = row.deliveries + this.#holdings.faultsOf(row);
     const { maxDeliveries } = this.#settings;
     const lost = failure(
@@ -192,7 +192,7 @@ export class Worker implements AsyncDisposable {
     const condemn = (why: unknown): void =>
       void this.#committer.commit(this.#manager.condemn(row, lease, failureFrom(why)));
     this.#adopting(
-      row,
+      { run, key, epoch: lease.epoch },
       row,
       (fiber) =>
         this.#keep(
@@ -205,18 +205,18 @@ export class Worker implements AsyncDisposable {
 
   /** Brings a fiber's large values back, when it has some, and goes on. What can never be read is condemned; a store in trouble is not. */
   #adopting(
-    ref: Pick<Resident, "run" | "key">,
+    { run, key, epoch }: Pick<Resident, "run" | "key"> & { readonly epoch: number },
     data: FiberData,
     keep: (fiber: Resident["fiber"]) => void,
     condemn?: (why: unknown) => void,
   ): void {
-    const where = `${ref.run}/${ref.key}`;
+    const where = `${run}/${key}`;
     const refuse = (error: unknown): void => {
       const unreadable =
         error instanceof FlujoError && (error.code === "BLOB_MISSING" || error.code === "RECORD_UNDECODABLE");
       if (unreadable && condemn !== undefined) return condemn(error);
       this.#failed("adopt", error);
-      this.#holdings.giveBack({ run: ref.run, fiber: ref.key });
+      this.#holdings.giveBack({ run, fiber: key }, epoch);
     };
     try {
       if (isWhole(data)) return keep(fiberOf(data, where));
