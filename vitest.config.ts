@@ -13,7 +13,7 @@ const config: ViteUserConfig = defineConfig({
     ],
   },
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    include: ["src/**/*.test.ts", "test/**/*.test.ts", "examples/**/*.test.ts"],
     globalSetup: ["test/setup/build.ts"],
     setupFiles: ["test/setup/leaks.ts"],
     testTimeout: 20_000,

@@ -1,6 +1,6 @@
 import type { CommitOutcome, Transition } from "../../ports/store.ts";
 import type { FiberRow, RunRow, WorkerRow } from "./rows.ts";
-import type { Tables } from "./tables.ts";
+import { NO_NAMES, type Tables } from "./tables.ts";
 
 /**
  * One transition, all or nothing: everything that can refuse it is asked before the first write.
@@ -57,8 +57,8 @@ export class Commit {
       row.priority = t.scheduling.priority;
     }
     if (t.consume.length > 0) row.run.messages = row.run.messages.filter(({ seq }) => !t.consume.includes(seq));
-    row.wait = t.position.kind === "parked" ? t.wait : undefined;
-    row.names = t.position.kind === "parked" ? t.position.names : [];
+    if (t.position.kind === "parked") this.tables.setWait(row, t.wait, t.position.names);
+    else if (row.wait !== undefined) this.tables.setWait(row, undefined, NO_NAMES);
     if (t.position.kind !== "held") this.#leave(row, t, now);
   }
 

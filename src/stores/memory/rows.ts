@@ -26,6 +26,8 @@ export interface RunRow {
   readonly fibers: Map<FiberKey, FiberRow>;
   readonly events: EventRecord[];
   messages: MessageRecord[];
+  /** Parked fibers by the names they wait for: a message must not look at every fiber of a large fork. */
+  readonly waiting: Map<string, Set<FiberRow>>;
   /** Ids of every message ever accepted, consumed ones too: deduplication outlives consumption. */
   readonly messageIds: Set<string>;
 }

@@ -64,6 +64,7 @@ export class Tables {
       fibers: new Map(),
       events: [],
       messages: [],
+      waiting: new Map(),
       messageIds: new Set(),
     };
     this.runs.set(run.id, row);
@@ -151,8 +152,7 @@ export class Tables {
     if (message.id !== undefined) run.messageIds.add(message.id);
     const record: MessageRecord = { ...message, seq: this.#nextMessage++ };
     run.messages.push(record);
-    for (const row of run.fibers.values())
-      if (row.wait !== undefined && row.names.includes(message.name)) this.wake(row, now);
+    for (const row of run.waiting.get(message.name) ?? []) this.wake(row, now);
     return "delivered";
   }
 
@@ -173,7 +173,26 @@ export class Tables {
     return "requested";
   }
 
+  /** Changes what a fiber waits for: nothing, or an open wait with its names. */
+  setWait(row: FiberRow, wait: FiberRow["wait"], names: readonly string[]): void {
+    const { waiting } = row.run;
+    for (const name of row.names) {
+      const others = waiting.get(name);
+      others?.delete(row);
+      if (others?.size === 0) waiting.delete(name);
+    }
+    row.wait = wait;
+    row.names = names;
+    if (wait === undefined) return;
+    for (const name of names) {
+      const others = waiting.get(name);
+      if (others === undefined) waiting.set(name, new Set([row]));
+      else others.add(row);
+    }
+  }
+
   removeFiber(row: FiberRow): void {
+    this.setWait(row, undefined, NO_NAMES);
     this.giveUp(row);
     this.ready.remove(row);
     row.run.fibers.delete(row.key);
@@ -214,4 +233,4 @@ export class Tables {
   }
 }
 
-const NO_NAMES: readonly string[] = [];
+export const NO_NAMES: readonly string[] = [];

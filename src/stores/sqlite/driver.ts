@@ -30,6 +30,8 @@ export class Connection {
   /** Undefined for databases that are not a file of ours to watch. */
   readonly path: string | undefined;
   readonly #owned: boolean;
+  /** Whether each commit is synced to disk. */
+  synced = false;
 
   constructor(driver: SqliteDriver, path: string | undefined, owned: boolean) {
     this.#driver = driver;
@@ -75,6 +77,21 @@ export class Connection {
     } catch (error) {
       this.#rollback();
       throw storeError(error, this.path);
+    }
+  }
+
+  /**
+   * Like `write`, but answers before the disk has it: for leases, which say who works on what right now. They survive kill -9
+   * like everything else, and a power failure ends the workers along with them. The next synced commit syncs them too.
+   * Measured on a map with a window of 10: one sync in three was a claim.
+   */
+  writeLease<T>(operation: () => T): T {
+    if (!this.synced) return this.write(operation);
+    this.run("PRAGMA synchronous = NORMAL");
+    try {
+      return this.write(operation);
+    } finally {
+      this.run("PRAGMA synchronous = FULL");
     }
   }
 

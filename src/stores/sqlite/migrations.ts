@@ -34,6 +34,7 @@ export function prepareDatabase(db: Connection, pragmas: Pragmas, now: () => num
     retryBusy(pragmas.busyTimeoutMs, () => db.exec("PRAGMA journal_mode = WAL"));
     // Said outright: drivers differ in what they leave unsaid (better-sqlite3 syncs a WAL only at checkpoints).
     db.exec(`PRAGMA synchronous = ${pragmas.durability === "full" ? "FULL" : "NORMAL"}`);
+    db.synced = pragmas.durability === "full";
     db.exec("PRAGMA cache_size = -65536"); // 64 MB: the ready fibers and the tail of the events stay in memory
     db.exec("PRAGMA wal_autocheckpoint = 4000"); // 16 MB: a page that changes often is copied back a quarter as often
     migrate(db, now);

@@ -72,9 +72,18 @@ export class SqliteStore implements Store {
 
   /** One transaction; what it made ready is told only once it is durable. */
   async #write<T>(operation: (work: Work) => T): Promise<T> {
+    return this.#tell((work) => this.#db.write(() => operation(work)));
+  }
+
+  /** Leases need no sync of their own. */
+  async #writeLease<T>(operation: (work: Work) => T): Promise<T> {
+    return this.#tell((work) => this.#db.writeLease(() => operation(work)));
+  }
+
+  #tell<T>(operation: (work: Work) => T): T {
     this.#open();
     const work = new Work(this.#db, this.#now());
-    const result = this.#db.write(() => operation(work));
+    const result = operation(work);
     this.#hints.tell(work.hint());
     return result;
   }
@@ -178,21 +187,21 @@ export class SqliteStore implements Store {
   /** Looks without the write lock first: an idle worker that polls stands in nobody's way. */
   async claim(request: ClaimRequest): Promise<readonly LeasedFiber[]> {
     const due = await this.#read((db) => (request.limit < 1 ? [] : dueFibers(db, request, this.#now(), 1)));
-    return due.length === 0 ? [] : this.#write((work) => claim(work, request));
+    return due.length === 0 ? [] : this.#writeLease((work) => claim(work, request));
   }
 
   heartbeat(worker: WorkerId, epoch: number, leaseMs: number): Promise<HeartbeatOutcome> {
-    return this.#write((work) => heartbeat(work, worker, epoch, leaseMs));
+    return this.#writeLease((work) => heartbeat(work, worker, epoch, leaseMs));
   }
 
   /** Looks without the write lock first: in a healthy cluster there is nothing to sweep. */
   async sweep(): Promise<SweepOutcome> {
     const expired = await this.#read((db) => anyExpired(db, this.#now()));
-    return expired ? this.#write(sweep) : { workers: [], fibers: 0 };
+    return expired ? this.#writeLease(sweep) : { workers: [], fibers: 0 };
   }
 
   release(worker: WorkerId, epoch: number, which?: Which): Promise<number> {
-    return this.#write((work) => release(work, worker, epoch, which));
+    return this.#writeLease((work) => release(work, worker, epoch, which));
   }
 
   nextDue(wanted: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined> {
