@@ -28,6 +28,8 @@ export class Holdings {
   readonly #faults = new Map<string, number>();
   #doubt = false;
   #leasing = 0;
+  /** Held when a doubt was settled: a commit on its way may have let one go by then, and a lost claim may have taken it again. */
+  #spared = new Set<Resident>();
 
   constructor(
     queue: Pick<TaskQueue, "release">,
@@ -55,6 +57,7 @@ export class Holdings {
   remove(resident: Resident): void {
     const place = placeOf(resident);
     if (this.#residents.get(place) === resident) this.#residents.delete(place);
+    if (this.#spared.size > 0 && this.#spared.delete(resident)) this.#doubt = true;
   }
 
   /** Runs an operation whose answer may give leases. */
@@ -80,7 +83,8 @@ export class Holdings {
     const { held, epoch } = this.#tenure();
     if (!this.#doubt || this.#leasing > 0 || !held) return;
     this.#doubt = false;
-    const except: FiberRef[] = [...this.#residents.values()].map(({ run, key }) => ({ run, fiber: key }));
+    this.#spared = new Set(this.#residents.values());
+    const except: FiberRef[] = [...this.#spared].map(({ run, key }) => ({ run, fiber: key }));
     await this.#queue.release(this.#worker, epoch, { except }).catch((error: unknown) => {
       this.#doubt = true;
       throw error;
@@ -149,6 +153,7 @@ export class Holdings {
       each?.(resident);
     }
     this.#residents.clear();
+    this.#spared.clear();
   }
 
   cancel(run: RunId, fiber: string, reason: string): void {
