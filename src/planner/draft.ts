@@ -5,7 +5,16 @@ import { invariant } from "../domain/result.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { Node } from "../definition/node.ts";
-import type { AttemptFrame, Aside, Counters, Doing, Ending, Fiber, Frame } from "./fiber.ts";
+import {
+  type AttemptFrame,
+  type Aside,
+  type Counters,
+  type Doing,
+  type Ending,
+  type Fiber,
+  type Frame,
+  NOTHING_ASIDE,
+} from "./fiber.ts";
 
 /**
  * The working copy of one planning: facts are applied to it, then it is sealed into the next fiber. All structural moves are
@@ -219,7 +228,7 @@ export class Draft {
 
   /** One compensation is over, well or not: the next one, or on with what the compensation was for. */
   undone(problem?: Failure): void {
-    this.aside = { ...this.aside, undo: this.aside.undo.slice(0, -1) };
+    this.aside = asideWith(this.aside.held, this.aside.undo.slice(0, -1));
     const frame = this.frames.at(-1);
     invariant(
       frame?.kind === "undo" || frame?.kind === "attempt",
@@ -251,9 +260,13 @@ export class Draft {
   #letGo(place: string): void {
     if (!Object.hasOwn(this.aside.held, place)) return;
     const { [place]: _, ...held } = this.aside.held;
-    this.aside = { ...this.aside, held };
+    this.aside = asideWith(held, this.aside.undo);
   }
 }
+
+/** Nothing aside has one form, however it came about: a fiber that was cancelled before it began had nothing either. */
+const asideWith = (held: Aside["held"], undo: Aside["undo"]): Aside =>
+  undo.length === 0 && Object.keys(held).length === 0 ? NOTHING_ASIDE : { held, undo };
 
 /** A handler sees the failure as data, without its stack. */
 function plain(failure: Failure | undefined): Wire {
