@@ -76,10 +76,14 @@ function branchesOf({ draft }: Planning, { branches, choose }: BranchChildren): 
   if (choose === undefined) return ok({ total: all.length });
   const answer = ask(draft, choose, "choose");
   if (!answer.ok) return answer;
+  const expected = `expected names among ${all.join(", ")} but found`;
+  const chosen: unknown = answer.value;
+  if (!Array.isArray(chosen)) {
+    return problem(failure("BRANCH_UNKNOWN", `${expected} ${chosen === null ? "null" : typeof chosen}`));
+  }
   const names = [...new Set(answer.value)];
-  const unknown = names.find((name) => !all.includes(name));
-  if (unknown !== undefined)
-    return problem(failure("BRANCH_UNKNOWN", `expected names among ${all.join(", ")} but found "${unknown}"`));
+  const unknown = names.findIndex((name) => !all.includes(name));
+  if (unknown >= 0) return problem(failure("BRANCH_UNKNOWN", `${expected} "${String(names[unknown])}"`));
   return ok({ total: names.length, names });
 }
 
