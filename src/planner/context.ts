@@ -2,6 +2,7 @@ import { sameWire } from "../domain/canonical.ts";
 import { FlujoError } from "../domain/errors.ts";
 import { decode, encode, type Wire } from "../domain/wire.ts";
 import type { MergeStrategy, Reducer } from "../definition/node.ts";
+import { noPromise } from "./ask.ts";
 
 /**
  * How the contexts of a fork's children come together. Each child changed its own copy; what counts are the differences
@@ -31,13 +32,15 @@ export function mergeContexts(before: Wire, children: readonly ChildContext[], s
       return mergeWith(before, wanted, new Map(Object.entries(strategy.reducers ?? {})), conflict);
     }
     case "custom":
-      return encode(
-        strategy.merge(
-          decode(before),
-          children.map(({ context }) => decode(context)),
-        ),
-      );
+      return mergeOwn(before, children, strategy);
   }
+}
+
+type OwnStrategy = Extract<MergeStrategy, { kind: "custom" }>;
+
+function mergeOwn(before: Wire, children: readonly ChildContext[], { merge }: OwnStrategy): Wire {
+  const contexts = children.map(({ context }) => decode(context));
+  return encode(noPromise(merge(decode(before), contexts), "merge"));
 }
 
 type Resolve = (mine: Change, theirs: Change, key: string) => Change;
@@ -68,7 +71,8 @@ function mergeWith(
   resolve: Resolve,
 ): Wire {
   const all: Changes = new Map();
-  for (const { name, context } of children) if (context !== before) collect(before, context, [], name, reducers, all);
+  for (const { name, context } of children)
+    if (context !== before) collect(before, context, [], { by: name, reducers, into: all });
   let merged = before;
   for (const [key, { path, changes }] of all) {
     const reducer = reducers.get(key);
@@ -91,20 +95,21 @@ const isRecord = (wire: Wire | undefined): wire is { readonly [key: string]: Wir
   !Array.isArray(wire) &&
   !Object.keys(wire).some((key) => key.startsWith("$"));
 
+/** Where the changes of one child are collected. */
+interface Collecting {
+  readonly by: string;
+  readonly reducers: ReadonlyMap<string, Reducer>;
+  readonly into: Changes;
+}
+
 /** Arrays and tagged values are leaves; a key with a reducer is a leaf whatever it holds. */
-function collect(
-  before: Wire | undefined,
-  after: Wire | undefined,
-  path: Path,
-  by: string,
-  reducers: ReadonlyMap<string, Reducer>,
-  into: Changes,
-): void {
-  const key = path.join(".");
+function collect(before: Wire | undefined, after: Wire | undefined, path: Path, collecting: Collecting): void {
   if (same(before, after)) return;
+  const { by, reducers, into } = collecting;
+  const key = path.join(".");
   if (isRecord(before) && isRecord(after) && !reducers.has(key)) {
     for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      collect(own(before, name), own(after, name), [...path, name], by, reducers, into);
+      collect(own(before, name), own(after, name), [...path, name], collecting);
     }
     return;
   }

@@ -3,6 +3,7 @@ import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import type { EndStatus } from "../domain/run.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { JoinPolicy } from "../definition/node.ts";
+import { noPromise } from "./ask.ts";
 
 /** The state of a fork when one more child has ended. */
 export interface JoinState {
@@ -67,13 +68,14 @@ function judgeCustom(policy: Extract<JoinPolicy, { kind: "custom" }>, state: Joi
   const { total, ended, succeeded, latest } = state;
   let answer: "wait" | "join" | "fail";
   try {
-    answer = policy.decide({
+    const progress = {
       total,
       ended,
       succeeded,
       failed: ended - succeeded,
       latest: { ordinal: latest.ordinal, name: latest.name, succeeded: latest.outcome === "completed" },
-    });
+    };
+    answer = noPromise(policy.decide(progress), "join");
   } catch (thrown) {
     return { verdict: "fail", failure: failureFrom(thrown, "PREDICATE_FAILED") };
   }
