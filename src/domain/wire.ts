@@ -80,8 +80,8 @@ class Encoder {
 
   #list(items: readonly unknown[], parent: object): Wire[] {
     this.bytes += items.length;
-    const wire: Wire[] = new Array(items.length);
-    for (let i = 0; i < items.length; i++) wire[i] = this.#child(items[i], i, parent);
+    const wire: Wire[] = [];
+    for (let i = 0; i < items.length; i++) wire.push(this.#child(items[i], i, parent)); // holes become undefined
     return wire;
   }
 

@@ -103,8 +103,17 @@ export class ExecutionManager {
         return { type: "gathered", results: await this.#gather(resident, doing.fork) };
       case "collect":
         return { type: "collected", results: await this.#collect(resident, doing.call, doing.ordinals) };
-      default:
+      case "finish":
         return this.#checkOutput(resident, value);
+      case "new":
+      case "step":
+      case "undo":
+      case "wait":
+      case "join":
+      case "call":
+      case "decide":
+      case "ended":
+        return invariant(false, `a fiber that is to ${doing.kind} asks nothing`) as never;
     }
   }
 

@@ -36,13 +36,14 @@ export function rebuild(definition: Definition, rows: readonly Row[]): readonly 
       fibers.set(row.fiber, one);
       if (fact.type === "fork.spawned")
         for (const child of spawned(definition, one, fact)) fibers.set(child.key, child);
-      if (fact.type === "fork.joined" || fact.type === "fork.failed") {
-        for (const [key, { parent }] of fibers)
-          if (parent?.key === row.fiber && parent.fork === fact.fork) fibers.delete(key);
-      }
+      if (fact.type === "fork.joined" || fact.type === "fork.failed") dropFork(fibers, row.fiber, fact.fork);
     }
   }
   return [...fibers.values()];
+}
+
+function dropFork(fibers: Map<FiberKey, Rebuilt>, of: FiberKey, fork: number): void {
+  for (const [key, { parent }] of fibers) if (parent?.key === of && parent.fork === fork) fibers.delete(key);
 }
 
 /** One set per open fork, added to in place: a copy per child would cost the square of their number. */

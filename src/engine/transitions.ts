@@ -90,7 +90,6 @@ export class Transitions {
     const fact: Fact = { type: "fiber.ended", outcome: "failed", failure: why };
     const reporter = {
       run: row.run,
-      key: row.key,
       parent: row.parent,
       fork: row.fork,
       ordinal: row.ordinal,
@@ -127,7 +126,7 @@ export class Transitions {
 
   /** Tells the parent: the fiber that forked this one, or the run that called this one. */
   #report(resident: Reporter, outcome: RunEnd["status"], why: Failure | undefined, now: number): readonly NewMessage[] {
-    const { run, key, parent, fork, ordinal, parentRun } = resident;
+    const { run, parent, fork, ordinal, parentRun } = resident;
     const small = why && (JSON.parse(JSON.stringify(why)) as Wire);
     const tell = (to: Pick<NewMessage, "run" | "name">, number: number): NewMessage => ({
       ...to,
@@ -242,7 +241,7 @@ export class Transitions {
   }
 }
 
-type Reporter = Pick<Resident, "run" | "key" | "parent" | "fork" | "ordinal" | "parentRun">;
+type Reporter = Pick<Resident, "run" | "parent" | "fork" | "ordinal" | "parentRun">;
 
 interface Birth {
   readonly after: Fiber;
@@ -287,7 +286,14 @@ function openWait({ doing }: Fiber, names: readonly string[]): Transition["wait"
     case "join":
     case "call":
       return { kind: doing.kind, path: doing.path, visit: doing.visit, names };
-    default:
+    case "new":
+    case "step":
+    case "undo":
+    case "decide":
+    case "gather":
+    case "collect":
+    case "finish":
+    case "ended":
       return undefined;
   }
 }

@@ -5,7 +5,7 @@ import { runId as toRunId, type RunId } from "../domain/ids.ts";
 import { type EndStatus, END_STATUSES } from "../domain/run.ts";
 import { stateUri } from "../config/state-uri.ts";
 import type { Definition } from "../definition/definition.ts";
-import type { Flow, FlowContext, FlowInput, FlowOutput } from "../dsl/flow-type.ts";
+import type { FlowContext, FlowInput, FlowOutput } from "../dsl/flow-type.ts";
 import { checkInvariants } from "../engine/invariants.ts";
 import { Registry } from "../engine/registry.ts";
 import { forkRun, retryRun } from "../engine/revive.ts";

@@ -23,6 +23,7 @@ export async function openStore(uri: string, { clock }: { readonly clock?: Clock
         "STORE_UNSUPPORTED",
         `expected memory: or sqlite: but found ${scheme}:, which this version does not have yet`,
       );
+    case undefined:
     default:
       throw new FlujoError(
         "STORE_URI_INVALID",

@@ -26,7 +26,10 @@ export async function adoptionEvent(resident: Resident, now: number): Promise<Ha
     case "join":
     case "call":
       return messages.length === 0 ? { type: "due" } : { type: "children.ended", ends: messages.map(childEnd) };
-    default:
+    case "gather":
+    case "collect":
+    case "finish":
+    case "ended":
       return invariant(false, `a fiber that is to ${doing.kind} is not claimed`) as never;
   }
 }

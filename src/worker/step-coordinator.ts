@@ -7,12 +7,12 @@ import { decode, encode, type Wire } from "../domain/wire.ts";
 import type { StepConfig, StepNode } from "../definition/node.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { Observation } from "../ports/observer.ts";
-import type { Doing } from "../planner/fiber.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { Attempt } from "../policies/policy.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
 import { type StepHost, WorkerStepContext } from "./step-context.ts";
 
+type Told = "step.started" | "step.completed" | "step.failed";
 type Outcome = Extract<Happened, { type: "step.succeeded" | "step.failed" }>;
 
 /** Runs one attempt of a step, or of a compensation, and says what came of it as a value: never throws. Source: Flujo, StepCoordinator. */
@@ -36,7 +36,7 @@ export class StepCoordinator {
     const startedAt = this.#host.ambient.clock.now();
     const context = new WorkerStepContext(resident, doing, this.#host);
     resident.abort = (reason) => context.abort(reason);
-    this.#tell("step.started", resident, doing, startedAt);
+    this.#tell("step.started", resident, startedAt);
     const done = (result: unknown): Outcome | Promise<Outcome> => this.#succeeded(resident, context, result, startedAt);
     const failed = (thrown: unknown): Outcome => this.#failed(resident, node, thrown, startedAt);
     try {
@@ -59,7 +59,7 @@ export class StepCoordinator {
     const draft = draftOf(context, resident.fiber.context);
     const finish = (changed: { readonly context?: Wire }): Outcome => {
       resident.abort = undefined;
-      this.#tell("step.completed", resident, resident.fiber.doing, startedAt);
+      this.#tell("step.completed", resident, startedAt);
       return { type: "step.succeeded", startedAt, output, ...changed };
     };
     const { context: schema } = resident.definition;
@@ -72,7 +72,7 @@ export class StepCoordinator {
     invariant(doing.kind === "step" || doing.kind === "undo", "a step was running");
     resident.abort = undefined;
     const outcome = failed(thrown, configOf(node, doing.kind), doing.attempt, startedAt);
-    this.#tell("step.failed", resident, doing, startedAt, outcome.failure);
+    this.#tell("step.failed", resident, startedAt, outcome.failure);
     return outcome;
   }
 
@@ -92,13 +92,8 @@ export class StepCoordinator {
     };
   }
 
-  #tell(
-    kind: "step.started" | "step.completed" | "step.failed",
-    resident: Resident,
-    doing: Doing,
-    startedAt: number,
-    why?: Failure,
-  ): void {
+  #tell(kind: Told, resident: Resident, startedAt: number, why?: Failure): void {
+    const { doing } = resident.fiber;
     if (this.#observe === undefined || (doing.kind !== "step" && doing.kind !== "undo")) return;
     const at = this.#host.ambient.clock.now();
     const { path, visit, attempt } = doing;

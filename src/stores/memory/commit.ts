@@ -20,7 +20,7 @@ export class Commit {
     if (transition.consume.length > 0 && !this.#consumable(run, transition.consume)) return { status: "conflict" };
     const owner = this.tables.currentWorker(transition.lease);
     this.#writeFiber(row, transition, now);
-    this.applyEffects(run, row, transition, owner, now);
+    this.applyEffects(row, transition, owner, now);
     return this.#outcome(row, now);
   }
 
@@ -84,8 +84,9 @@ export class Commit {
     }
   }
 
-  protected applyEffects(run: RunRow, row: FiberRow, t: Transition, owner: WorkerRow | undefined, now: number): void {
+  protected applyEffects(row: FiberRow, t: Transition, owner: WorkerRow | undefined, now: number): void {
     const { tables } = this;
+    const { run } = row;
     if (t.event !== undefined) tables.addEvent(run, t.fiber, t.event, t.lease.worker);
     if (t.blobs.length > 0) tables.addBlobs(run, t.blobs);
     for (const fiber of t.spawn) tables.insertFiber(run, fiber, fiber.leased ? owner : undefined, now);
