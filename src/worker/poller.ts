@@ -22,6 +22,8 @@ export class Poller {
   #unsubscribe: (() => void) | undefined;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  /** A poll without a free slot, after one that failed, is over before its promise is there: the promise cannot say it is. */
+  #busy = false;
   #polling: Promise<void> | undefined;
   #again = false;
   /** The last claim filled every free slot, or a hint came while there was none: there may be more. */
@@ -51,8 +53,12 @@ export class Poller {
 
   wake(): void {
     if (this.#stopped) return;
-    if (this.#polling !== undefined) this.#again = true;
-    else this.#polling = this.#poll();
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
+    this.#busy = true;
+    this.#polling = this.#poll();
   }
 
   slotFreed(): void {
@@ -87,7 +93,7 @@ export class Poller {
       }
     } while (this.#again && !this.#stopped);
     const next = this.#failures > 0 ? this.#backOff() : await this.#nextLook(idle, lookedAt);
-    this.#polling = undefined;
+    this.#busy = false;
     if (this.#stopped) return;
     if (this.#again) this.wake();
     else this.#setTimer(next);
