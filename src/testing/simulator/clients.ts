@@ -1,0 +1,145 @@
+import { runId, type RunId } from "../../domain/ids.ts";
+import { messageName } from "../../domain/event.ts";
+import type { Random } from "../random.ts";
+import type { Cluster, Member } from "./cluster.ts";
+import { SIGNALS } from "./flows.ts";
+
+/** How long a client waits for an answer before it asks another process, with the same id. */
+const PATIENCE_MS = 1_500;
+
+/** People and programs outside the cluster: they start runs, signal, answer and cancel, and repeat what nobody confirmed. */
+export class Clients {
+  readonly #cluster: Cluster;
+  readonly #random: Random;
+  #unstarted = 0;
+  #finishing = 0;
+  readonly runs: RunId[] = [];
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    this.#random = cluster.random.fork();
+  }
+
+  /** Every start was confirmed. */
+  get satisfied(): boolean {
+    return this.#unstarted === 0;
+  }
+
+  begin(runs: number): void {
+    const { loop } = this.#cluster;
+    const random = this.#random;
+    for (let i = 0; i < runs; i++) {
+      const id = runId(`r${i}`);
+      this.runs.push(id);
+      this.#unstarted += 1;
+      loop.after(random.int(0, 4_000), () => this.#start(id, random.int(0, 1_000)));
+      if (random.chance(0.12)) loop.after(random.int(500, 12_000), () => this.#cancel(id));
+    }
+    const signals = random.int(0, 3 * runs);
+    for (let i = 0; i < signals; i++) {
+      const send = (): void => this.#signal(this.#anyRun(), random.pick(SIGNALS) ?? "alpha", `s${i}`);
+      loop.after(random.int(0, 12_000), send);
+      if (random.chance(0.3)) loop.after(random.int(0, 12_000), send);
+    }
+    for (let i = 0; i < runs; i++) loop.after(random.int(0, 15_000), () => this.#answerSome());
+  }
+
+  #start(id: RunId, input: number): void {
+    const flow = this.#random.pick(this.#cluster.flows);
+    if (flow === undefined) return;
+    const { startAt } = this.#random.chance(0.1) ? { startAt: this.#cluster.loop.now + 700 } : { startAt: undefined };
+    this.#ask(
+      (member) => member.engine.start(flow, input, { id, ...(startAt !== undefined && { startAt }) }),
+      () => {
+        this.#unstarted -= 1;
+      },
+    );
+  }
+
+  /** Asks one process after another until one confirms. */
+  #ask(request: (member: Member) => Promise<unknown>, confirmed: () => void): void {
+    const { loop } = this.#cluster;
+    let over = false;
+    const again = (delayMs: number): void => {
+      loop.after(delayMs, () => {
+        if (!over) attempt();
+      });
+    };
+    const attempt = (): void => {
+      const member = this.#random.pick(this.#cluster.listening);
+      if (member === undefined) return again(200);
+      let heard = false;
+      request(member).then(
+        () => {
+          heard = true;
+          if (over) return;
+          over = true;
+          confirmed();
+        },
+        () => {
+          if (heard) return;
+          heard = true;
+          again(100);
+        },
+      );
+      loop.after(PATIENCE_MS, () => {
+        if (heard) return;
+        heard = true;
+        if (!over) attempt();
+      });
+    };
+    attempt();
+  }
+
+  /** Once, or twice: whoever lost the answer asks again with the same id. */
+  #signal(run: RunId, name: string, id: string): void {
+    const member = this.#random.pick(this.#cluster.listening);
+    const { store } = this.#cluster;
+    if (member === undefined || this.#random.chance(0.3)) {
+      void store.signal({ run, id, name: messageName.signal(name), data: id, sentAt: this.#cluster.loop.now });
+      this.#cluster.note("client", `signals ${run} ${name} (${id})`);
+      return this.#check();
+    }
+    member.engine.messages.signal(run, name, id, { id }).catch(() => undefined);
+  }
+
+  #cancel(run: RunId): void {
+    const member = this.#random.pick(this.#cluster.listening);
+    this.#cluster.note("client", `cancels ${run}`);
+    member?.engine.cancel(run, "the client changed its mind").catch(() => undefined);
+  }
+
+  #answerSome(): void {
+    const member = this.#random.pick(this.#cluster.listening);
+    if (member === undefined) return;
+    for (const run of this.#cluster.tables.runs.values()) {
+      if (run.endedAt !== undefined || !this.#random.chance(0.5)) continue;
+      member.engine.messages.answer(run.id, this.#random.int(0, 9), undefined).catch(() => undefined);
+    }
+  }
+
+  /** Ends every wait that is open, again and again: from now on nothing is left unanswered. */
+  finish(): void {
+    const { tables, store, loop } = this.#cluster;
+    for (const run of tables.runs.values()) {
+      if (run.endedAt !== undefined) continue;
+      for (const row of run.fibers.values()) {
+        if (row.wait?.kind !== "human" && row.wait?.kind !== "signal") continue;
+        const [name] = this.#random.shuffle(row.names);
+        if (name === undefined || run.messages.some((message) => message.name === name)) continue;
+        const id = `finish-${this.#finishing++}`;
+        void store.signal({ run: run.id, id, name, data: id, sentAt: loop.now });
+        this.#cluster.note("client", `answers ${run.id}/${row.key} ${name}`);
+      }
+    }
+    this.#check();
+  }
+
+  #check(): void {
+    this.#cluster.guard(() => this.#cluster.oracle.check());
+  }
+
+  #anyRun(): RunId {
+    return this.#random.pick(this.runs) ?? runId("r0");
+  }
+}

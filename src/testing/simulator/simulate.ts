@@ -1,0 +1,162 @@
+import type { Definition } from "../../definition/definition.ts";
+import type { Fact } from "../../domain/event.ts";
+import { checkInvariants } from "../../engine/invariants.ts";
+import { seededRandom } from "../random.ts";
+import { Clients } from "./clients.ts";
+import { Cluster, type ClusterOptions } from "./cluster.ts";
+import { FLOWS, simulatedFlow } from "./flows.ts";
+import { Violation } from "./trace.ts";
+
+export interface SimulationOptions extends Pick<ClusterOptions, "commit"> {
+  readonly seed: number;
+  /** Default: drawn from the seed. */
+  readonly flows?: readonly Definition[];
+  /** How many of the last actions a failure shows. Default 40. */
+  readonly show?: number;
+}
+
+export interface SimulationReport {
+  readonly seed: number;
+  /** What was broken first, with the last actions before it; undefined = every invariant held. */
+  readonly failure: string | undefined;
+  /** Events of the world, executions of steps, runs that ended, and how often something went wrong. */
+  readonly events: number;
+  readonly executions: number;
+  readonly runs: number;
+  readonly troubles: number;
+  readonly virtualMs: number;
+  /** How often each kind of fact was recorded. */
+  readonly facts: ReadonlyMap<string, number>;
+}
+
+/** With no more trouble, every run must end within this. Waits are answered each half second; flows sleep for seconds. */
+const PATIENCE_MS = 1_200_000;
+
+/** Runs one world from its seed: the same seed is the same world, action by action. */
+export async function simulate({ seed, flows, commit, show = 40 }: SimulationOptions): Promise<SimulationReport> {
+  const random = seededRandom(seed * 2_654_435_761);
+  const chosen = flows ?? Array.from({ length: random.int(1, 3) }, () => simulatedFlow(random.int(0, FLOWS - 1)));
+  const cluster = new Cluster({ seed: random.int(0, 2 ** 32 - 1), flows: chosen, show, ...(commit && { commit }) });
+  const { loop, weather } = cluster;
+  const startedAt = loop.now;
+  const clients = new Clients(cluster);
+  for (let i = random.int(1, 3); i > 0; i--) cluster.boot();
+  clients.begin(random.int(1, 4));
+  brew(cluster);
+
+  const isOver = (): boolean =>
+    clients.satisfied && [...cluster.tables.runs.values()].every((run) => run.endedAt !== undefined);
+  const stop = (): boolean => cluster.violation !== undefined;
+  await loop.run(startedAt + random.int(4_000, 25_000), () => stop() || (isOver() && weather.clear));
+  clear(cluster);
+  const answer = (): void => {
+    clients.finish();
+    loop.after(500, answer);
+  };
+  answer();
+  await loop.run(loop.now + PATIENCE_MS, () => stop() || isOver());
+  if (!stop()) await conclude(cluster, isOver());
+  return {
+    seed,
+    failure: cluster.violation && tell(cluster, seed),
+    events: loop.events,
+    executions: cluster.ledger.executions,
+    runs: cluster.tables.runs.size,
+    troubles: weather.troubles,
+    virtualMs: loop.now - startedAt,
+    facts: factsOf(cluster),
+  };
+}
+
+function factsOf({ tables }: Cluster): ReadonlyMap<string, number> {
+  const facts = new Map<string, number>();
+  const count = (what: string): void => void facts.set(what, (facts.get(what) ?? 0) + 1);
+  for (const run of tables.runs.values()) {
+    count(`run ${run.status}`);
+    for (const event of run.events) for (const { type } of event.facts as unknown as readonly Fact[]) count(type);
+  }
+  return facts;
+}
+
+/** Sets what will go wrong with the processes, as the rates say. */
+function brew(cluster: Cluster): void {
+  const { weather, loop, random, store } = cluster;
+  const { rates } = weather;
+  const every = (perMinute: number, strike: () => void): void => {
+    if (perMinute <= 0) return;
+    const next = (): void => {
+      loop.after(Math.ceil(-Math.log(1 - random.next()) * (60_000 / perMinute)), () => {
+        if (weather.clear) return;
+        weather.troubles += 1;
+        strike();
+        next();
+      });
+    };
+    next();
+  };
+  every(rates.deathsPerMinute, () => {
+    const victim = random.pick(cluster.members);
+    if (victim === undefined) return;
+    cluster.kill(victim);
+    loop.after(random.int(0, 6_000), () => cluster.boot());
+  });
+  every(rates.pausesPerMinute, () => {
+    const victim = random.pick(cluster.members)?.process;
+    if (victim?.runs !== true) return;
+    cluster.note(victim.name, "is paused");
+    victim.pause();
+    loop.after(random.int(500, 9_000), () => {
+      cluster.note(victim.name, "goes on");
+      victim.resume();
+    });
+  });
+  every(rates.clockJumpsPerMinute, () => {
+    const offset = random.int(-4_000, 4_000);
+    const victim = random.pick(cluster.members)?.process;
+    if (victim === undefined) return;
+    cluster.note(victim.name, `its clock is ${offset} ms off now`);
+    victim.setClock(offset);
+  });
+  every(rates.sweepsPerMinute, () => {
+    void store.sweep();
+    cluster.guard(() => cluster.oracle.check());
+  });
+}
+
+/** Everything that went wrong is repaired: paused processes go on, clocks are right, at least one process is there. */
+function clear(cluster: Cluster): void {
+  cluster.note("weather", "clears up");
+  cluster.weather.clearUp();
+  for (const { process } of cluster.members) {
+    process.resume();
+    process.setClock(0);
+  }
+  cluster.boot();
+}
+
+async function conclude(cluster: Cluster, over: boolean): Promise<void> {
+  const { tables, store, loop, oracle } = cluster;
+  cluster.guard(() => {
+    if (!over) {
+      const left = [...tables.runs.values()].filter(({ endedAt }) => endedAt === undefined);
+      const fibers = left.flatMap(({ id, fibers: rows }) =>
+        [...rows.values()].map(
+          ({ key, owner, wait, readyAt, deliveries, ended, state }) =>
+            `\n  ${id}/${key} owner ${owner?.id} wait ${wait?.kind} ready ${readyAt && readyAt - loop.now} deliveries ${deliveries} ended ${ended} ${JSON.stringify((state as { doing?: unknown }).doing)}`,
+        ),
+      );
+      throw new Violation(`${left.length} runs did not end although nothing goes wrong any more${fibers.join("")}`);
+    }
+    oracle.checkAll();
+  });
+  const unsound = await checkInvariants(store, { now: loop.now });
+  cluster.guard(() => {
+    if (unsound.length > 0) throw new Violation(unsound.join("\n"));
+  });
+}
+
+function tell(cluster: Cluster, seed: number): string {
+  const { violation, trace, weather } = cluster;
+  const text = violation instanceof Violation ? violation.message : (violation?.stack ?? "");
+  return [`seed ${seed}: ${text}`, `rates ${JSON.stringify(weather.rates)}`, ...trace.last()].join("\n");
+}

@@ -1,0 +1,40 @@
+import type { Transition } from "../../src/ports/store.ts";
+import { Commit } from "../../src/stores/memory/commit.ts";
+import type { FiberRow, RunRow, WorkerRow } from "../../src/stores/memory/rows.ts";
+import type { Tables } from "../../src/stores/memory/tables.ts";
+import type { Random } from "../../src/testing/random.ts";
+
+/** I2 broken: whoever commits is believed, whatever lease it has. */
+export class BrokenFence extends Commit {
+  protected override fenceHolds(): boolean {
+    return true;
+  }
+}
+
+/** I5 broken: parking does not look into the mailbox. */
+export class LostWakeUp extends Commit {
+  protected override mailboxHolds(): boolean {
+    return false;
+  }
+}
+
+/** I1 broken: the process dies in the middle of a commit, which was written in two steps. */
+export class TornCommit extends Commit {
+  readonly #random: Random;
+
+  constructor(tables: Tables, random: Random) {
+    super(tables);
+    this.#random = random;
+  }
+
+  protected override applyEffects(
+    run: RunRow,
+    row: FiberRow,
+    transition: Transition,
+    owner: WorkerRow | undefined,
+    now: number,
+  ): void {
+    if (this.#random.chance(0.02)) return;
+    super.applyEffects(run, row, transition, owner, now);
+  }
+}
