@@ -26,6 +26,10 @@ export class Registry {
     for (const called of definition.calls) this.register(called);
   }
 
+  get size(): number {
+    return this.#byFingerprint.size;
+  }
+
   get definitions(): readonly Definition[] {
     return [...this.#byTitle.values()];
   }

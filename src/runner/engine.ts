@@ -74,7 +74,7 @@ export class Engine {
             ...(worker && { options: worker }),
             ...(observe && { observe }),
             onRunEnd: (run, end, value) => this.waiters.ended(run, () => resultOf(run, end, value)),
-            onPark: () => this.waiters.nudge(),
+            onPark: (run) => this.waiters.nudge(run),
             ...(at && { at }),
           });
     this.#starts = new Batcher((runs) => store.createRuns(runs), {
@@ -83,7 +83,7 @@ export class Engine {
       maxBatch: 500,
     });
     this.#unsubscribe = store.subscribe(({ runs }) => {
-      if (runs.some((run) => this.waiters.has(run))) this.waiters.nudge();
+      for (const run of runs) this.waiters.nudge(run);
     });
   }
 
@@ -96,6 +96,7 @@ export class Engine {
 
   /** Definitions are stored once each, content-addressed, so that a run can be read without its code. */
   async storeDefinitions(): Promise<void> {
+    if (this.registry.size === this.#stored.size) return;
     const fresh = this.registry.definitions.filter(({ fingerprint }) => !this.#stored.has(fingerprint));
     if (fresh.length === 0) return;
     await this.store.putDefinitions(
@@ -120,6 +121,7 @@ export class Engine {
     definition: Definition,
     input: unknown,
     options: StartOptions,
+    born: (id: RunId) => void = () => undefined,
   ): Promise<{ readonly id: RunId; readonly created: boolean }> {
     const checking = checkStart(definition, input, options.context);
     const checked = checking instanceof Promise ? await checking : checking;
@@ -148,6 +150,7 @@ export class Engine {
     const outcome = await this.#create(run);
     if (outcome.status === "exists") return this.#existing(run, outcome.run);
     this.#observe?.({ kind: "run.started", at: now, run: id, flow: definition.name, version: definition.version });
+    born(id); // before it moves: a short run may be over before its starter hears of it
     if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);
     return { id, created: true };
   }
@@ -175,7 +178,7 @@ export class Engine {
 
   async result(run: RunId, until: "end" | "settled", signal?: AbortSignal): Promise<RunResult> {
     const waiting = this.waiters.wait(run, until, signal);
-    this.waiters.nudge();
+    this.waiters.nudge(run);
     return waiting;
   }
 

@@ -79,9 +79,12 @@ export class Flujo implements AsyncDisposable {
   async run(flow: FlowChoice, input: unknown, options: RunOptions = {}): Promise<RunResult> {
     const definition = this.#find(flow);
     const engine = await (options.persist === false ? this.#forgetful() : this.#engine());
-    const { id, created } = await this.#start(engine, definition, input, options);
-    if (!created) return engine.result(id, "settled", options.signal);
-    const result = await engine.waiters.wait(id, "settled", options.signal);
+    let ending: Promise<RunResult> | undefined;
+    const { id } = await this.#start(engine, definition, input, options, (born) => {
+      ending = engine.waiters.wait(born, "settled", options.signal);
+    });
+    if (ending === undefined) return engine.result(id, "settled", options.signal);
+    const result = await ending;
     if (options.persist === false) await engine.store.prune({ endedBefore: Number.MAX_SAFE_INTEGER });
     return result;
   }
@@ -104,12 +107,11 @@ export class Flujo implements AsyncDisposable {
     definition: Definition,
     input: unknown,
     options: StartOptions,
+    born?: (id: RunId) => void,
   ): Promise<{ readonly id: RunId; readonly created: boolean }> {
-    if (!this.#registry.fingerprints.includes(definition.fingerprint)) {
-      this.#registry.register(definition);
-    }
+    this.#registry.register(definition);
     await engine.storeDefinitions();
-    return engine.start(definition, input, options);
+    return engine.start(definition, input, options, born);
   }
 
   /** Starts a run and yields its history as it happens, and what its steps `emit` here; ends with the run, or when it pauses. */

@@ -1,9 +1,10 @@
 import { FlujoError } from "../domain/errors.ts";
 import { messageName } from "../domain/event.ts";
 import { type PauseToken, partsOfToken, pauseToken, type RunId } from "../domain/ids.ts";
+import { LIMITS } from "../domain/limits.ts";
 import { isEnd, type RunRecord } from "../domain/run.ts";
 import { issuesText, type Schema, validate } from "../domain/schema.ts";
-import { encode } from "../domain/wire.ts";
+import { encodeSized } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { Registry } from "../engine/registry.ts";
 import type { SignalOutcome, Store } from "../ports/store.ts";
@@ -59,7 +60,7 @@ export class Messages {
       run,
       id,
       name: messageName.signal(name),
-      data: encode(data),
+      data: encodeSized(data, LIMITS.messageBytes).wire,
       sentAt: this.#now(),
     });
     return this.#accepted(outcome, record);
@@ -81,7 +82,7 @@ export class Messages {
       run: pause.runId,
       id,
       name: messageName.answer(pause.token),
-      data: encode(answer),
+      data: encodeSized(answer, LIMITS.messageBytes).wire,
       sentAt: this.#now(),
     });
     if (outcome === "duplicate")

@@ -7,6 +7,9 @@ const POLL_MS = 500;
 /** A run of many fibers parks often: looking after each would cost the square of their number. */
 const THROTTLE_MS = 20;
 
+/** A process may wait for very many runs: each poll looks at some of them, in turn. */
+const LOOKS_PER_POLL = 500;
+
 interface Waiter {
   readonly until: "end" | "settled";
   readonly resolve: (result: RunResult) => void;
@@ -21,6 +24,8 @@ export class Waiters {
   #timer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #soonest = 0;
+  #pollAt = 0;
+  readonly #urgent = new Set<RunId>();
   #looking = false;
   #closed: unknown;
 
@@ -76,11 +81,11 @@ export class Waiters {
     for (const waiter of [...waiters]) waiter.resolve(what);
   }
 
-  /** Something happened that may concern those who wait. */
-  nudge(): void {
-    if (this.#waiting.size === 0) return;
-    const now = this.#ambient.clock.now();
-    this.#lookWithin(Math.max(0, this.#soonest - now));
+  /** Something happened to this run that may be what somebody waits for. */
+  nudge(run: RunId): void {
+    if (!this.#waiting.has(run)) return;
+    this.#urgent.add(run);
+    this.#lookWithin(Math.max(0, this.#soonest - this.#ambient.clock.now()));
   }
 
   close(error: unknown): void {
@@ -95,7 +100,7 @@ export class Waiters {
     this.#stopTimer();
     this.#timerAt = at;
     // Not idle: while somebody awaits a result the process has a reason to live.
-    this.#timer = this.#ambient.clock.after(ms, () => void this.#lookAtAll());
+    this.#timer = this.#ambient.clock.after(ms, () => void this.#lookAround());
   }
 
   #stopTimer(): void {
@@ -104,21 +109,42 @@ export class Waiters {
     this.#timerAt = Number.POSITIVE_INFINITY;
   }
 
-  async #lookAtAll(): Promise<void> {
+  async #lookAround(): Promise<void> {
     this.#stopTimer();
     this.#looking = true;
-    this.#soonest = this.#ambient.clock.now() + THROTTLE_MS;
-    for (const [run, waiters] of [...this.#waiting]) {
-      try {
-        const result = await this.#look(run);
-        for (const waiter of [...waiters]) if (isOver(result, waiter.until)) waiter.resolve(result);
-      } catch (error) {
-        if (isUnknownRun(error)) for (const waiter of [...waiters]) waiter.reject(error);
-        // Anything else is the store's trouble, and passes: the next look tries again.
-      }
+    const now = this.#ambient.clock.now();
+    this.#soonest = now + THROTTLE_MS;
+    const runs = new Set(this.#urgent);
+    this.#urgent.clear();
+    if (now >= this.#pollAt) {
+      this.#pollAt = now + POLL_MS;
+      for (const run of this.#nextInTurn()) runs.add(run);
     }
+    for (const run of runs) await this.#lookAt(run);
     this.#looking = false;
-    this.#lookWithin(POLL_MS);
+    this.#lookWithin(this.#urgent.size > 0 ? THROTTLE_MS : POLL_MS);
+  }
+
+  /** The runs that were not looked at for the longest time; they go to the end of the line. */
+  #nextInTurn(): readonly RunId[] {
+    const turn = [...this.#waiting].slice(0, LOOKS_PER_POLL);
+    for (const [run, waiters] of turn) {
+      this.#waiting.delete(run);
+      this.#waiting.set(run, waiters);
+    }
+    return turn.map(([run]) => run);
+  }
+
+  async #lookAt(run: RunId): Promise<void> {
+    const waiters = this.#waiting.get(run);
+    if (waiters === undefined) return;
+    try {
+      const result = await this.#look(run);
+      for (const waiter of [...waiters]) if (isOver(result, waiter.until)) waiter.resolve(result);
+    } catch (error) {
+      if (isUnknownRun(error)) for (const waiter of [...waiters]) waiter.reject(error);
+      // Anything else is the store's trouble, and passes: the next look tries again.
+    }
   }
 }
 

@@ -129,7 +129,7 @@ export class Driver {
     return "leave";
   }
 
-  #tell({ run, definition }: Resident, { transition: { endRun, wait }, after }: Advance): void {
+  #tell({ run, definition, parentRun }: Resident, { transition: { endRun, wait }, after }: Advance): void {
     const { observe, onRunEnd, onPark, ambient } = this.#with.worker;
     const flow = definition.name;
     if (endRun !== undefined) {
@@ -137,7 +137,10 @@ export class Driver {
       const { status, failure, at } = endRun;
       observe?.({ kind: "run.ended", at, run, flow, status, ...(failure && { failure }) });
     } else if (wait !== undefined) {
-      if (wait.kind === "human" || wait.kind === "signal") onPark?.(run);
+      if (wait.kind === "human" || wait.kind === "signal") {
+        onPark?.(run);
+        if (parentRun !== undefined) onPark?.(parentRun.run); // it may be paused for what its child asks
+      }
       const { path, visit, kind } = wait;
       observe?.({ kind: "fiber.parked", at: ambient.clock.now(), run, flow, path, visit, wait: kind });
     }
