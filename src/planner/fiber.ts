@@ -132,8 +132,9 @@ export function newFiber(
     root: start.root ?? false,
     frames: [],
     doing: { kind: "new", path: at.path, visit: at.visit },
-    value: start.value ?? UNDEFINED,
-    context: start.context ?? NO_CONTEXT,
+    // Null is a value: only what is absent is replaced.
+    value: start.value === undefined ? UNDEFINED : start.value,
+    context: start.context === undefined ? NO_CONTEXT : start.context,
     aside: NOTHING_ASIDE,
     counters: NO_COUNTERS,
     iteration: start.iteration ?? 0,
