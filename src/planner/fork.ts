@@ -50,6 +50,7 @@ function itemsOf({ draft }: Planning, items: MapChildren["items"]): Result<Child
   }
   const answer = ask(draft, items, "items");
   if (!answer.ok) return answer;
+  if (typeof answer.value === "string") return problem(notIterable(answer.value)); // text is no list of characters
   try {
     const list: Wire = [...answer.value].map(encode);
     const count = counted(list);
