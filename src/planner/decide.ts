@@ -56,7 +56,12 @@ function decideLoop(planning: Planning, node: LoopNode, at: At): void {
       ? { ok: true as const, value: iteration < node.max }
       : ask(planning.draft, node.test, node.mode);
   if (!again.ok) return planning.fail(at, again.problem);
-  const goOn = node.mode === "until" ? !again.value : Boolean(again.value);
+  // A truthy answer would be a guess, and a missing one would end a `while` silently.
+  if (typeof again.value !== "boolean") {
+    const found = again.value === null ? "null" : typeof again.value;
+    return planning.fail(at, failure("PREDICATE_FAILED", `${node.mode}: expected true or false but found ${found}`));
+  }
+  const goOn = node.mode === "until" ? !again.value : again.value;
   if (goOn && node.test !== undefined && iteration >= node.max) {
     return planning.fail(
       at,
