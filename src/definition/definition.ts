@@ -22,4 +22,5 @@ export interface Definition extends FlowRef {
 }
 
 /** `name@version`, as people write it. */
-export const titleOf = ({ name, version }: { readonly name: string; readonly version: string }): string => `${name}@${version}`;
+export const titleOf = ({ name, version }: { readonly name: string; readonly version: string }): string =>
+  `${name}@${version}`;

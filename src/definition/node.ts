@@ -10,7 +10,6 @@ import type { Schema } from "../domain/schema.ts";
  * Functions here have lost their types; the builder has checked them.
  */
 export type Node = StepNode | SequenceNode | BranchNode | LoopNode | ForkNode | WaitNode | CallNode | AttemptNode;
-export type NodeKind = Node["kind"];
 
 interface NodeBase {
   readonly id: string;

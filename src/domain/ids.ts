@@ -27,7 +27,6 @@ function checked(what: string, text: unknown): string {
 export const runId = (text: unknown): RunId => checked("a run id", text) as RunId;
 export const workerId = (text: unknown): WorkerId => checked("a worker id", text) as WorkerId;
 export const pauseToken = (text: unknown): PauseToken => checked("a pause token", text) as PauseToken;
-export const fiberKey = (text: unknown): FiberKey => checked("a fiber key", text) as FiberKey;
 export const fingerprintOf = (text: string): Fingerprint => text as Fingerprint;
 export const nodePath = (text: string): NodePath => text as NodePath;
 

@@ -2,7 +2,6 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 /** Any validator that speaks Standard Schema: zod, valibot, arktype and others. */
 export type Schema<Input = unknown, Output = Input> = StandardSchemaV1<Input, Output>;
-export type InputOf<S extends Schema> = StandardSchemaV1.InferInput<S>;
 export type OutputOf<S extends Schema> = StandardSchemaV1.InferOutput<S>;
 
 /** One thing wrong with a value, and where in it. */

@@ -215,8 +215,5 @@ export const UNDEFINED: Wire = Object.freeze({ $undefined: true });
 export const NO_CONTEXT: Wire = Object.freeze({});
 
 /** A reference to a value kept once, content-addressed, in the store's blobs. */
-export interface BlobRef {
-  readonly $blob: string;
-}
 export const isBlobRef = (wire: Wire): wire is { readonly $blob: string } =>
   isRecord(wire) && typeof wire["$blob"] === "string" && Object.keys(wire).length === 1;
