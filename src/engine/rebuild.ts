@@ -24,7 +24,8 @@ export interface Rebuilt {
 }
 
 /** Folds the history of a whole run: every fiber that exists after the last row, parents before children. */
-export function rebuild(definition: Definition, rows: readonly Row[]): readonly Rebuilt[] {
+export function rebuild(definition: Definition, history: readonly Row[]): readonly Rebuilt[] {
+  const rows = lasting(definition, history);
   const fibers = new Map<FiberKey, Rebuilt>();
   const heard = new Map<FiberKey, Set<number>>();
   for (const row of rows) {
@@ -80,6 +81,19 @@ function spawned(
     };
   });
 }
+
+/** The history without the endings that a retry has put aside: what came after was built on what was before them. */
+export function lasting(definition: Definition, rows: readonly Row[]): readonly Row[] {
+  if (!rows.some(isRetry)) return rows;
+  let kept: Row[] = [];
+  for (const row of rows) {
+    if (isRetry(row)) kept = [...withoutEnding(definition, kept)];
+    kept.push(row);
+  }
+  return kept;
+}
+
+const isRetry = ({ facts }: Row): boolean => facts.some(({ type }) => type === "run.retried");
 
 /**
  * The history without the ending: for each fiber, only the rows before its failure began. Goes backwards from the end of the

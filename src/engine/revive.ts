@@ -10,7 +10,7 @@ import { begun } from "../planner/fold.ts";
 import type { Blob, NewFiber, NewMessage, Store } from "../ports/store.ts";
 import { dataOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
-import { type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
+import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
 
 export interface ReviveDeps {
@@ -33,7 +33,7 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
   if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed"))) {
     throw new FlujoError("RUN_COMPENSATED", `run ${id} has undone steps; it cannot go on from where it was`);
   }
-  const kept = withoutEnding(definition, rows);
+  const kept = withoutEnding(definition, lasting(definition, rows));
   const fibers = rebuild(definition, kept).map((one) => ({
     ...one,
     fiber: anew(definition, one.fiber, ["call"], deps.now),
