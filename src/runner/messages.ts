@@ -104,7 +104,7 @@ export class Messages {
   }
 
   async #openPause(run: RunId, token: PauseToken | undefined): Promise<Pause> {
-    const open = await this.#reader.pauses(token === undefined ? run : partsOfToken(token).run);
+    const open = await this.#openPauses(run, token);
     const list = open.map((pause) => `${pause.token} (${pause.path})`).join(", ") || "none";
     const found = token === undefined ? open : open.filter((pause) => pause.token === token);
     const [only, ...others] = found;
@@ -115,6 +115,22 @@ export class Messages {
     if (others.length > 0)
       throw new FlujoError("PAUSE_AMBIGUOUS", `run ${run} has ${found.length} open pauses: ${list}`);
     return only;
+  }
+
+  /** With a token only the run that asks is read; it must be this run, or one that this run waits for. */
+  async #openPauses(run: RunId, token: PauseToken | undefined): Promise<readonly Pause[]> {
+    if (token === undefined) return this.#reader.pauses(run);
+    const asking = partsOfToken(token).run;
+    return (await this.#waitsFor(run, asking)) ? this.#reader.pauses(asking) : [];
+  }
+
+  async #waitsFor(run: RunId, other: RunId): Promise<boolean> {
+    for (let at = other; at !== run; ) {
+      const parent = (await this.#store.load(at))?.parent;
+      if (parent === undefined || parent.reply === "") return false; // nobody's child, or a detached one
+      at = parent.run;
+    }
+    return true;
   }
 
   async #checkAnswer({ runId, path, token }: Pause, answer: unknown): Promise<void> {
