@@ -1,5 +1,5 @@
 import { durationMs } from "../domain/duration.ts";
-import { messageName } from "../domain/event.ts";
+import { messageName, signalNameOf } from "../domain/event.ts";
 import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { pauseTokenOf } from "../domain/ids.ts";
 import { ok, problem, type Result } from "../domain/result.ts";
@@ -83,10 +83,8 @@ export function waitDue(planning: Planning, doing: Extract<Doing, { kind: "wait"
   if (doing.wait === "timer") return planning.record({ type: "timer.fired", ...at });
   const { onTimeout } = planning.draft.node(doing.path, "wait");
   if (onTimeout === undefined) {
-    return planning.fail(
-      at,
-      failure("DEADLINE_EXCEEDED", `nobody answered ${doing.names.join(" or ")} before its deadline`),
-    );
+    const missing = doing.wait === "human" ? "an answer" : `signal ${doing.names.map(signalNameOf).join(" or ")}`;
+    return planning.fail(at, failure("DEADLINE_EXCEEDED", `expected ${missing} before the deadline, but nothing came`));
   }
   const output = ask(planning.draft, onTimeout, "onTimeout");
   if (!output.ok) return planning.fail(at, output.problem);
