@@ -113,19 +113,28 @@ function cutEnding(definition: Definition, rows: readonly Row[], key: FiberKey, 
   if (last === undefined) return;
   const failed = last.facts.find((fact) => fact.type === "fork.failed");
   const began = own.find(({ facts }) => facts.some((fact) => startsTheEnd(fact, failed?.fork)));
-  cuts.set(key, Math.min(last.seq, began?.seq ?? last.seq));
+  const cut = Math.min(last.seq, began?.seq ?? last.seq);
+  cuts.set(key, cut);
   if (failed === undefined) return;
-  for (const child of childrenOf(definition, rows, key, failed.fork)) cutEnding(definition, rows, child, cuts);
+  // A child whose failure was taken in before (`settled`, `atLeast`) has been counted: to run it again would count it twice.
+  const counted = own
+    .filter(({ seq }) => seq < cut)
+    .flatMap(({ facts }) => facts.flatMap((fact) => endedIn(fact, failed.fork)));
+  for (const { key: child, parent } of childrenOf(definition, rows, key, failed.fork))
+    if (!counted.includes(parent?.ordinal ?? -1)) cutEnding(definition, rows, child, cuts);
 }
 
 const startsTheEnd = (fact: Fact, fork: number | undefined): boolean =>
   fact.type === "cancel.requested" || (fact.type === "fork.decided" && fact.fork === fork && fact.verdict === "fail");
 
-function childrenOf(definition: Definition, rows: readonly Row[], parent: FiberKey, fork: number): readonly FiberKey[] {
+const endedIn = (fact: Fact, fork: number): readonly number[] =>
+  fact.type === "fork.child_ended" && fact.fork === fork ? [fact.ordinal] : [];
+
+function childrenOf(definition: Definition, rows: readonly Row[], parent: FiberKey, fork: number): readonly Rebuilt[] {
   const before = rows.findIndex(
     ({ fiber, facts }) => fiber === parent && facts.some((fact) => fact.type === "fork.failed" && fact.fork === fork),
   );
-  return rebuild(definition, rows.slice(0, before)).flatMap((one) =>
-    one.parent?.key === parent && one.parent.fork === fork ? [one.key] : [],
+  return rebuild(definition, rows.slice(0, before)).filter(
+    (one) => one.parent?.key === parent && one.parent.fork === fork,
   );
 }
