@@ -27,6 +27,9 @@ export type { WorkerOptions } from "./worker/options.ts";
 export { NonRetryableError, RetryAfter } from "./domain/errors.ts";
 
 // Watch
+export { compositeObserver } from "./observe/composite.ts";
+export { loggingObserver, type LoggingOptions } from "./observe/logging.ts";
+export { type MetricsObserver, type MetricsSnapshot, metricsObserver } from "./observe/metrics.ts";
 export type { HistoryEvent } from "./domain/event.ts";
 export type { Observation, Observer } from "./ports/observer.ts";
 export type { Metadata, RunStatus } from "./domain/run.ts";
