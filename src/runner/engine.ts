@@ -73,7 +73,7 @@ export class Engine {
             id: workerId(worker?.id ?? `w-${ambient.newId()}`),
             ...(worker && { options: worker }),
             ...(observe && { observe }),
-            onRunEnd: (run, end, value) => this.waiters.ended(run, () => resultOf(run, end, value)),
+            onRunEnd: (run, end, value) => this.#ended(run, end, value),
             onPark: (run) => this.waiters.nudge(run),
             ...(at && { at }),
           });
@@ -176,6 +176,12 @@ export class Engine {
     });
   }
 
+  #ended(run: RunId, end: RunEnd, value: Wire): void {
+    // Why a run was cancelled stands in its record only: whoever waits has to look.
+    if (end.status === "cancelled") this.waiters.nudge(run);
+    else this.waiters.ended(run, () => resultOf(run, end, value));
+  }
+
   async result(run: RunId, until: "end" | "settled", signal?: AbortSignal): Promise<RunResult> {
     const waiting = this.waiters.wait(run, until, signal);
     this.waiters.nudge(run);
@@ -195,12 +201,6 @@ export class Engine {
 }
 
 function resultOf(runId: RunId, end: RunEnd, value: Wire): RunResult {
-  switch (end.status) {
-    case "completed":
-      return { status: "completed", runId, output: decode(value) };
-    case "cancelled":
-      return { status: "cancelled", runId, reason: "cancelled" };
-    case "failed":
-      return failedResult(runId, end.failure ?? failure("RUN_FAILED", `run ${runId} failed`));
-  }
+  if (end.status === "completed") return { status: "completed", runId, output: decode(value) };
+  return failedResult(runId, end.failure ?? failure("RUN_FAILED", `run ${runId} failed`));
 }
