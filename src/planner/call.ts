@@ -33,8 +33,13 @@ export function startCall(planning: Planning, node: CallNode, at: At): void {
 function inputsOf({ draft }: Planning, node: CallNode): Result<readonly Wire[], Failure> {
   const answer = ask(draft, node.inputs, "input");
   if (!answer.ok) return answer;
+  const many = answer.value as Iterable<unknown> | null | undefined;
+  if (!node.single && (typeof many === "string" || typeof many?.[Symbol.iterator] !== "function")) {
+    const found = many === null ? "null" : typeof many;
+    return problem(failure("ITEMS_INVALID", `expected a list of inputs but found ${found}`));
+  }
   try {
-    return ok(node.single ? [encode(answer.value)] : [...(answer.value as Iterable<unknown>)].map(encode));
+    return ok(node.single ? [encode(answer.value)] : [...(many ?? [])].map(encode));
   } catch (thrown) {
     return problem(failureFrom(thrown, "ITEMS_INVALID"));
   }
