@@ -178,7 +178,10 @@ export class ExecutionManager {
       const definition = this.#registry.find(node.flow.name, node.flow.version);
       for (const [ordinal, id] of ids.entries()) {
         const checked = await checkStart(definition, decode(inputs[ordinal] ?? null), undefined);
-        if (!checked.ok) return checked.problem;
+        if (!checked.ok) {
+          const { at: _, ...refused } = checked.problem; // it is the call that fails, at its own place
+          return refused;
+        }
         const parent = {
           run: resident.run,
           fiber: resident.key,
