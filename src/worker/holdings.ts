@@ -30,6 +30,7 @@ export class Holdings {
   #leasing = 0;
   /** Held when a doubt was settled: a commit on its way may have let one go by then, and a lost claim may have taken it again. */
   #spared = new Set<Resident>();
+  #settling: Promise<void> | undefined;
 
   constructor(
     queue: Pick<TaskQueue, "release">,
@@ -62,6 +63,8 @@ export class Holdings {
 
   /** Runs an operation whose answer may give leases. */
   async leasing<T>(operation: () => Promise<T>): Promise<T> {
+    // What is leased while a doubt is being settled is not on its list, and would be given back at once.
+    while (this.#settling !== undefined) await this.#settling;
     this.#leasing += 1;
     try {
       return await operation();
@@ -80,15 +83,23 @@ export class Holdings {
 
   /** Gives back what the store thinks we hold and we do not. Only while no other such answer is on its way. */
   async settleDoubt(): Promise<void> {
+    if (!this.#doubt || this.#leasing > 0) return;
+    await this.#ambient.yieldTurn(); // an answer that came in this turn may not have been taken in yet
     const { held, epoch } = this.#tenure();
-    if (!this.#doubt || this.#leasing > 0 || !held) return;
+    if (this.#leasing > 0 || !held) return;
     this.#doubt = false;
     this.#spared = new Set(this.#residents.values());
     const except: FiberRef[] = [...this.#spared].map(({ run, key }) => ({ run, fiber: key }));
-    await this.#queue.release(this.#worker, epoch, { except }).catch((error: unknown) => {
-      this.#doubt = true;
-      throw error;
-    });
+    const releasing = this.#queue.release(this.#worker, epoch, { except });
+    this.#settling = releasing.then(
+      () => undefined,
+      () => this.doubt(),
+    );
+    try {
+      await releasing;
+    } finally {
+      this.#settling = undefined;
+    }
   }
 
   /**
