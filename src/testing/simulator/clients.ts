@@ -1,8 +1,10 @@
 import { runId, type RunId } from "../../domain/ids.ts";
 import { messageName } from "../../domain/event.ts";
+import { forkRun, retryRun } from "../../engine/revive.ts";
 import type { Random } from "../random.ts";
 import type { Cluster, Member } from "./cluster.ts";
 import { SIGNALS } from "./flows.ts";
+import { Violation } from "./trace.ts";
 
 /** How long a client waits for an answer before it asks another process, with the same id. */
 const PATIENCE_MS = 1_500;
@@ -14,6 +16,8 @@ export class Clients {
   #unstarted = 0;
   #finishing = 0;
   readonly runs: RunId[] = [];
+  readonly #waiting = new Map<symbol, { readonly run: RunId; readonly member: Member }>();
+  #forks = 0;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -25,6 +29,12 @@ export class Clients {
     return this.#unstarted === 0;
   }
 
+  /** Runs that have ended, for whose results a process that lives still waits. */
+  get unheard(): readonly RunId[] {
+    const waiting = [...this.#waiting.values()].filter(({ member }) => this.#cluster.listening.includes(member));
+    return waiting.flatMap(({ run }) => (this.#cluster.tables.runs.get(run)?.endedAt === undefined ? [] : [run]));
+  }
+
   begin(runs: number): void {
     const { loop } = this.#cluster;
     const random = this.#random;
@@ -33,6 +43,9 @@ export class Clients {
       this.runs.push(id);
       this.#unstarted += 1;
       loop.after(random.int(0, 4_000), () => this.#start(id, random.int(0, 1_000)));
+      if (random.chance(0.4)) loop.after(random.int(0, 8_000), () => this.#await(id));
+      if (random.chance(0.3)) loop.after(random.int(3_000, 12_000), () => this.#retry(id));
+      if (random.chance(0.1)) loop.after(random.int(1_000, 9_000), () => this.#fork(id));
       if (random.chance(0.12)) loop.after(random.int(500, 12_000), () => this.#cancel(id));
     }
     const signals = random.int(0, 3 * runs);
@@ -107,6 +120,50 @@ export class Clients {
     const member = this.#random.pick(this.#cluster.listening);
     this.#cluster.note("client", `cancels ${run}`);
     member?.engine.cancel(run, "the client changed its mind").catch(() => undefined);
+  }
+
+  /** Waits for a result in some process; what it hears must be what the store says. */
+  #await(run: RunId): void {
+    const member = this.#random.pick(this.#cluster.listening);
+    if (member === undefined) return;
+    const ticket = Symbol(run);
+    this.#waiting.set(ticket, { run, member });
+    member.engine
+      .result(run, "end")
+      .then(
+        ({ status }) => this.#cluster.guard(() => this.#compare(run, status)),
+        () => undefined, // it was not known yet, or the process was told to stop
+      )
+      .finally(() => this.#waiting.delete(ticket));
+  }
+
+  #compare(run: RunId, heard: string): void {
+    const row = this.#cluster.tables.runs.get(run);
+    const isRetried = row?.events.some(({ facts }) => JSON.stringify(facts).includes('"run.retried"'));
+    if (row?.status !== heard && isRetried !== true)
+      throw new Violation(`whoever waited for ${run} heard ${heard}, but it is ${row?.status ?? "unknown"}`);
+  }
+
+  #retry(id: RunId): void {
+    const member = this.#random.pick(this.#cluster.listening);
+    if (member === undefined) return;
+    const { store, payloads, registry, ambient } = member.engine;
+    this.#cluster.weather.troubles += 1; // a failed step runs its first attempt once more
+    retryRun({ store, payloads, registry, now: ambient.clock.now() }, id).then(
+      () => this.#cluster.note("client", `has ${id} retried`),
+      () => undefined,
+    );
+  }
+
+  #fork(from: RunId): void {
+    const member = this.#random.pick(this.#cluster.listening);
+    const events = this.#cluster.tables.runs.get(from)?.events ?? [];
+    const at = this.#random.pick(events)?.seq;
+    if (member === undefined || at === undefined) return;
+    const { store, payloads, registry, ambient } = member.engine;
+    const id = runId(`fork${this.#forks++}`);
+    this.#cluster.note("client", `forks ${from} at ${at} as ${id}`);
+    forkRun({ store, payloads, registry, now: ambient.clock.now() }, from, { id, at }).catch(() => undefined);
   }
 
   #answerSome(): void {

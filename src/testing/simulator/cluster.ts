@@ -140,6 +140,7 @@ export class Cluster {
         pollInterval: this.random.int(200, 2_000),
         maxDeliveries: 1_000,
         drain: 2_000,
+        queues: this.weather.clear || this.random.chance(0.6) ? QUEUES : ["default"],
       },
     });
     const member: Member = { process, engine, epoch: 0, open: false };
@@ -161,6 +162,16 @@ export class Cluster {
     this.note(member.process.name, "dies");
     member.process.kill();
     this.#members = this.#members.filter((other) => other !== member);
+  }
+
+  /** Told to stop: it drains, hands back what it holds, and is gone. */
+  retire(member: Member): void {
+    this.note(member.process.name, "is told to stop");
+    member.open = false;
+    member.engine.close().then(
+      () => this.kill(member),
+      () => this.kill(member),
+    );
   }
 
   async #applied<T>(call: Call, apply: () => Promise<T>): Promise<T> {
@@ -225,7 +236,8 @@ export class Cluster {
       if (kind < 0.075) throw new RetryAfter(work.int(0, 500));
       if (change !== undefined) ctx.context[change] = result;
       if (kind < 0.12) return { input, result };
-      return kind < 0.14 ? undefined : result;
+      if (kind < 0.14) return undefined;
+      return kind < 0.142 ? LARGE : result;
     };
     const takes = work.next();
     if (takes < 0.5) return finish();
@@ -251,6 +263,10 @@ export class Cluster {
   }
 }
 
+/** Steps may ask for a queue that not every process serves. */
+const QUEUES: readonly string[] = ["default", "special"];
+/** Above the size at which values travel as references. */
+const LARGE: string = "0123456789abcdef".repeat(4_200);
 const SILENT = { log: (): void => undefined };
 const READS: ReadonlySet<string> = new Set([
   "load",

@@ -116,7 +116,8 @@ class Gardener {
       ? { compensate: { run: execute("undo"), retry: { attempts: random.int(1, 3), delay: 100 } } }
       : {};
     const priority = random.chance(0.1) ? { priority: random.int(-3, 3) } : {};
-    return (body, id) => body.step(id, execute("step"), { retry, ...timeout, ...compensate, ...priority });
+    const queue = random.chance(0.06) ? { queue: "special" } : {};
+    return (body, id) => body.step(id, execute("step"), { retry, ...timeout, ...compensate, ...priority, ...queue });
   }
 
   #branch(depth: number): Piece {

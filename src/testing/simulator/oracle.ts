@@ -26,14 +26,17 @@ export class Oracle {
     if (shadow === undefined) {
       const definition = this.#definitions.get(run.fingerprint);
       if (definition === undefined) throw new Violation(`run ${run.id} is of a flow that nobody knows`);
-      this.#shadows.set(run, (shadow = new Shadow(definition, run)));
+      this.#shadows.set(run, (shadow = new Shadow(definition, run, this.#tables.blobs)));
     }
     return shadow;
   }
 
   check(): void {
     for (const run of this.#tables.runs.values()) {
-      if (this.#closed.has(run)) continue;
+      if (this.#closed.has(run)) {
+        if (run.endedAt !== undefined) continue;
+        this.#closed.delete(run); // it was retried
+      }
       this.shadow(run).check();
       if (run.endedAt === undefined) this.#checkStanding(run);
       else this.#closed.add(run);

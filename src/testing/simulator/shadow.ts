@@ -1,15 +1,16 @@
 import { childFiber, type FiberKey, placeOf, ROOT_FIBER } from "../../domain/ids.ts";
 import type { Fact } from "../../domain/event.ts";
 import { sameWire } from "../../domain/canonical.ts";
-import type { Wire } from "../../domain/wire.ts";
+import { isBlobRef, type Wire } from "../../domain/wire.ts";
 import type { Definition } from "../../definition/definition.ts";
-import { asideOf, stateOf } from "../../engine/fiber-codec.ts";
-import { rebuild, type Row } from "../../engine/rebuild.ts";
+import { asideOf, fiberOf, stateOf } from "../../engine/fiber-codec.ts";
+import { lasting, rebuild, type Row } from "../../engine/rebuild.ts";
 import { type Fiber, newFiber } from "../../planner/fiber.ts";
 import { begun, fold } from "../../planner/fold.ts";
 import { bornChild } from "../../planner/fork.ts";
 import type { EventRecord } from "../../ports/store.ts";
 import type { FiberRow, RunRow } from "../../stores/memory/rows.ts";
+import type { Tables } from "../../stores/memory/tables.ts";
 import { Violation } from "./trace.ts";
 
 interface Shadowed {
@@ -26,14 +27,17 @@ export class Shadow {
   readonly #run: RunRow;
   readonly #fibers = new Map<FiberKey, Shadowed>();
   readonly #compared = new Map<FiberKey, number>();
-  readonly #results = new Set<string>();
+  #results = new Set<string>();
+  readonly #blobs: Tables["blobs"];
+  #retried = false;
   readonly #input: Wire;
   #seen: readonly EventRecord[] = [];
   #ended: string | undefined;
 
-  constructor(definition: Definition, run: RunRow) {
+  constructor(definition: Definition, run: RunRow, blobs: Tables["blobs"]) {
     this.#definition = definition;
     this.#run = run;
+    this.#blobs = blobs;
     this.#input = run.input;
   }
 
@@ -60,20 +64,69 @@ export class Shadow {
 
   /** The same from scratch, the way a revived run is rebuilt. */
   checkRebuilt(): void {
-    const rows = this.#run.events.map((event): Row => ({ ...event, facts: event.facts as unknown as readonly Fact[] }));
-    const rebuilt = new Map(rebuild(this.#definition, rows).map(({ key, fiber }) => [key, fiber]));
+    const rebuilt = new Map(rebuild(this.#definition, this.#rows()).map(({ key, fiber }) => [key, fiber]));
     for (const [key, { fiber }] of this.#fibers) {
       const other = rebuilt.get(key);
-      if (other === undefined || !sameWire(stateOf(other), stateOf(fiber)))
+      // A retry begins attempts and deadlines anew, which no fact tells.
+      const same = this.#retried
+        ? other?.doing.kind === fiber.doing.kind
+        : other !== undefined && sameWire(stateOf(other), stateOf(fiber));
+      if (!same)
         this.#fail(`rebuilding fiber ${key} from its history gives another state than folding it step by step`);
     }
   }
 
-  #take({ seq, fiber: key, facts }: EventRecord): void {
+  #rows(): readonly Row[] {
+    return this.#run.events.map((event): Row => ({ ...event, facts: this.#facts(event) }));
+  }
+
+  #facts({ facts }: EventRecord): readonly Fact[] {
+    return (facts as unknown as readonly Fact[]).map((fact) => {
+      const large = Object.entries(fact).filter(([, value]) => isBlobRef(value as Wire));
+      if (large.length === 0) return fact;
+      return { ...fact, ...Object.fromEntries(large.map(([key, value]) => [key, this.#whole(value as Wire)])) };
+    });
+  }
+
+  #whole(wire: Wire): Wire {
+    if (!isBlobRef(wire)) return wire;
+    const blob = this.#blobs.get(wire.$blob);
+    return blob === undefined ? this.#fail(`blob ${wire.$blob} is gone`) : (JSON.parse(blob.text) as Wire);
+  }
+
+  #take(event: EventRecord): void {
+    const { seq, fiber: key } = event;
+    const facts = this.#facts(event);
     const last = this.#seen.at(-1);
     if (last !== undefined && last.seq >= seq) this.#fail(`event ${seq} does not follow the one before it (I6)`);
+    if (facts.some(({ type }) => type === "run.retried" || type === "run.forked")) return this.#restart();
     if (this.#ended !== undefined) this.#fail(`event ${seq} was recorded after the run had ended (I6)`);
-    for (const fact of facts as unknown as readonly Fact[]) this.#fold(key, fact);
+    for (const fact of facts) this.#fold(key, fact);
+  }
+
+  /** A retried run, or one that continues another: its fibers are rebuilt, and some of what they did is begun anew. */
+  #restart(): void {
+    const rows = lasting(this.#definition, this.#rows());
+    const rebuilt = new Map(rebuild(this.#definition, rows).map((one) => [one.key, one]));
+    this.#retried = true;
+    this.#ended = undefined;
+    this.#fibers.clear();
+    this.#compared.clear();
+    this.#results = new Set();
+    for (const { facts } of rows) {
+      for (const fact of facts)
+        if (fact.type === "step.completed" || fact.type === "undo.completed") this.#recorded(fact);
+    }
+    for (const row of this.#run.fibers.values()) {
+      const told = rebuilt.get(row.key);
+      if (told === undefined) return this.#fail(`fiber ${row.key} was revived, but its history does not tell of it`);
+      const parts = { value: this.#whole(row.value), context: this.#whole(row.context), aside: this.#whole(row.aside) };
+      const fiber = fiberOf({ state: row.state, ...parts }, row.key);
+      if (!sameWire(fiber.value, told.fiber.value) || !sameWire(fiber.context, told.fiber.context))
+        this.#fail(`fiber ${row.key} was revived with another value or context than its history tells`);
+      this.#fibers.set(row.key, { parent: told.parent, fiber });
+      this.#compared.set(row.key, row.seq);
+    }
   }
 
   #fold(key: FiberKey, fact: Fact): void {
@@ -124,7 +177,7 @@ export class Shadow {
     const told = this.#asFar(fiber, row);
     const parts = { state: stateOf(told), value: told.value, context: told.context, aside: asideOf(told.aside) };
     for (const part of ["state", "value", "context", "aside"] as const) {
-      if (sameWire(parts[part], row[part])) continue;
+      if (sameWire(parts[part], this.#whole(row[part]))) continue;
       const expected = JSON.stringify(parts[part]);
       this.#fail(
         `the ${part} of fiber ${row.key} is not what its history tells (I1)\n  stored ${JSON.stringify(row[part])}\n  told   ${expected}`,

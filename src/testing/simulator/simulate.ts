@@ -32,6 +32,9 @@ export interface SimulationReport {
 /** With no more trouble, every run must end within this. Waits are answered each half second; flows sleep for seconds. */
 const PATIENCE_MS = 1_200_000;
 
+/** Whoever waits for the result of a run that has ended hears of it within this; a clock set back by 8 s delays a poll as long. */
+const LAST_LOOK_MS = 15_000;
+
 /** Runs one world from its seed: the same seed is the same world, action by action. */
 export async function simulate({ seed, flows, commit, show = 40 }: SimulationOptions): Promise<SimulationReport> {
   const random = seededRandom(seed * 2_654_435_761);
@@ -55,7 +58,8 @@ export async function simulate({ seed, flows, commit, show = 40 }: SimulationOpt
   };
   answer();
   await loop.run(loop.now + PATIENCE_MS, () => stop() || isOver());
-  if (!stop()) await conclude(cluster, isOver());
+  if (!stop() && isOver()) await loop.run(loop.now + LAST_LOOK_MS, () => stop() || clients.unheard.length === 0);
+  if (!stop()) await conclude(cluster, clients, isOver());
   return {
     seed,
     failure: cluster.violation && tell(cluster, seed),
@@ -100,6 +104,12 @@ function brew(cluster: Cluster): void {
     cluster.kill(victim);
     loop.after(random.int(0, 6_000), () => cluster.boot());
   });
+  every(rates.stopsPerMinute, () => {
+    const leaver = random.pick(cluster.listening);
+    if (leaver === undefined) return;
+    cluster.retire(leaver);
+    loop.after(random.int(0, 3_000), () => cluster.boot());
+  });
   every(rates.pausesPerMinute, () => {
     const victim = random.pick(cluster.members)?.process;
     if (victim?.runs !== true) return;
@@ -134,7 +144,7 @@ function clear(cluster: Cluster): void {
   cluster.boot();
 }
 
-async function conclude(cluster: Cluster, over: boolean): Promise<void> {
+async function conclude(cluster: Cluster, clients: Clients, over: boolean): Promise<void> {
   const { tables, store, loop, oracle } = cluster;
   cluster.guard(() => {
     if (!over) {
@@ -148,6 +158,8 @@ async function conclude(cluster: Cluster, over: boolean): Promise<void> {
       throw new Violation(`${left.length} runs did not end although nothing goes wrong any more${fibers.join("")}`);
     }
     oracle.checkAll();
+    const [unheard] = clients.unheard;
+    if (unheard !== undefined) throw new Violation(`nobody told those who wait for ${unheard} that it has ended`);
   });
   const unsound = await checkInvariants(store, { now: loop.now });
   cluster.guard(() => {

@@ -19,7 +19,7 @@ export function describeCall({ operation, arguments: args }: Call): string {
       return `signal ${run} ${name} (${id})`;
     }
     default:
-      return `${operation} ${args.map((one) => (typeof one === "object" ? JSON.stringify(one) : String(one))).join(" ")}`;
+      return `${operation} ${args.map((one) => (typeof one === "string" ? one : JSON.stringify(one))).join(" ")}`;
   }
 }
 
@@ -35,7 +35,7 @@ function describeTransition({ run, fiber, expectedSeq, position, event, lease, c
 }
 
 export function describeAnswer(answer: unknown): string {
-  if (!Array.isArray(answer)) return typeof answer === "object" ? JSON.stringify(answer) : String(answer);
+  if (!Array.isArray(answer)) return typeof answer === "string" ? answer : (JSON.stringify(answer) ?? "nothing");
   return answer
     .map((one: CommitOutcome | LeasedFiber | FiberRef) => {
       if ("deliveries" in one) return `${one.run}/${one.key} seq ${one.seq} delivery ${one.deliveries}`;

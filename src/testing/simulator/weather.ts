@@ -17,6 +17,8 @@ export interface Rates {
   /** A call takes up to four seconds: longer than a lease. */
   readonly slow: number;
   readonly deathsPerMinute: number;
+  /** A process is told to stop and drains: a deployment. */
+  readonly stopsPerMinute: number;
   readonly pausesPerMinute: number;
   readonly clockJumpsPerMinute: number;
   readonly sweepsPerMinute: number;
@@ -33,6 +35,7 @@ const CALM: Rates = {
   late: 0,
   slow: 0,
   deathsPerMinute: 0,
+  stopsPerMinute: 0,
   pausesPerMinute: 0,
   clockJumpsPerMinute: 0,
   sweepsPerMinute: 0,
@@ -52,6 +55,7 @@ export function drawRates(random: Random): Rates {
     late: often(0.2, 0.04),
     slow: often(0.3, 0.03),
     deathsPerMinute: often(0.5, 8),
+    stopsPerMinute: often(0.3, 8),
     pausesPerMinute: often(0.5, 8),
     clockJumpsPerMinute: often(0.3, 6),
     sweepsPerMinute: often(0.3, 30),
