@@ -157,10 +157,12 @@ function failed(
   };
 }
 
-/** A `retryIf` that throws is no reason to try again; the step's own failure is what is reported. */
+/** A `retryIf` that throws, or answers a promise, is no reason to try again; the step's own failure is what is reported. */
 function worthRetrying({ retry: { retryIf } }: StepConfig, thrown: unknown, attempt: number): boolean {
   try {
-    return retryIf === undefined || retryIf(thrown, attempt);
+    const answer: unknown = retryIf === undefined || retryIf(thrown, attempt);
+    if (answer instanceof Promise) answer.catch(() => undefined); // its rejection must not end the process
+    return answer === true;
   } catch {
     return false;
   }
