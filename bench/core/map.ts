@@ -4,65 +4,45 @@ import { type Measured, judge, peerFigure } from "../result.ts";
 import { figure } from "../table.ts";
 
 const STORES = ["memory", "sqlite"] as const;
-const SIZES = [1_000, 100_000] as const;
+const FEW = 1_000;
+const MANY = 100_000;
+const COLUMNS = ["microsPerItem", "itemsPerSecond", "rssBeforeMb", "peakRssMb"];
 
 /** Measures both sizes on both stores, each in a process of its own so that the peak RSS is theirs alone. */
 export async function measureMap(bench: Bench): Promise<Measured> {
+  const many = scaled(bench, MANY, 2 * FEW);
+  const cases = STORES.flatMap((store) => [FEW, many].map((items) => ({ id: `${items} on ${store}`, store, items })));
   const all = await roundRobin(
     bench,
-    STORES.flatMap((store) =>
-      SIZES.map((size) => ({
-        id: at(store, size),
-        spec: {
-          file: "subjects/map.ts",
-          arguments: [
-            "--store",
-            store,
-            "--items",
-            `${size === 1_000 ? size : scaled(bench, size, 2_000)}`,
-            "--data",
-            bench.data,
-          ],
-          exposeGc: true,
-        },
-      })),
-    ),
+    cases.map(({ id, store, items }) => {
+      const options = ["--store", store, "--items", `${items}`, "--data", bench.data];
+      return { id, spec: { file: "subjects/map.ts", arguments: options, exposeGc: true } };
+    }),
   );
+  const text = (count: number) => count.toLocaleString("en-US");
   const results = STORES.map((store) => {
-    const key = "microsPerItem";
-    const small = medianOf(find(all, at(store, 1_000)), key);
-    const large = medianOf(find(all, at(store, 100_000)), key);
+    const small = find(all, `${FEW} on ${store}`);
+    const large = find(all, `${many} on ${store}`);
     return judge({
-      name: `map of 100,000 items beside 1,000, ${store}`,
+      name: `map of ${text(many)} items beside ${text(FEW)}, ${store}`,
       metric: "time per item",
       unit: "µs",
-      value: large,
-      peers: { "1,000 items": peerFigure(small, find(all, at(store, 1_000))?.error) },
-      ratio: pairedRatio(seriesOf(find(all, at(store, 100_000)), key), seriesOf(find(all, at(store, 1_000)), key)),
+      value: medianOf(large, "microsPerItem"),
+      peers: { [`${text(FEW)} items`]: peerFigure(medianOf(small, "microsPerItem"), small?.error) },
+      ratio: pairedRatio(seriesOf(large, "microsPerItem"), seriesOf(small, "microsPerItem")),
       bound: { atMost: 1.2 },
       of: "×",
-      error: find(all, at(store, 100_000))?.error,
+      error: large?.error,
     });
   });
-  const rows = STORES.flatMap((store) => SIZES.map((size) => row(store, size)));
-  function row(store: string, size: number): string[] {
-    const rounds = find(all, at(store, size));
-    const keys = ["microsPerItem", "itemsPerSecond", "rssBeforeMb", "peakRssMb"];
-    return [
-      store,
-      size.toLocaleString("en-US"),
-      ...keys.map((key) => figure(medianOf(rounds, key))),
-      rounds?.error ?? "",
-    ];
-  }
+  const rows = cases.map(({ id, store, items }) => {
+    const rounds = find(all, id);
+    return [store, text(items), ...COLUMNS.map((key) => figure(medianOf(rounds, key))), rounds?.error ?? ""];
+  });
   const header = ["store", "items", "µs/item", "items/s", "RSS before MB", "peak RSS MB", "error"];
   return {
     results,
     tables: [{ title: "map, one no-op step an item", header, rows }],
     rows: all.map((rounds) => ({ id: rounds.id, error: rounds.error, rounds: rounds.lines })),
   };
-}
-
-function at(store: string, size: number): string {
-  return `map ${size} on ${store}`;
 }

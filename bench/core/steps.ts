@@ -61,7 +61,7 @@ const SUBJECTS: readonly Subject[] = [
     kind: "durable",
     file: "subjects/steps.ts",
     extra: ["--store", "sqlite"],
-    runs: { 1: 1000, 16: 1000, 100: 1000 },
+    runs: { 1: 300, 16: 1000, 100: 1000 },
     bursts: 3,
   },
   {
