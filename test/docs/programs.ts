@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -71,7 +71,7 @@ export class Project implements Disposable {
     return this.#node([`${name}.mjs`]);
   }
 
-  #node(args: readonly string[]): ReturnType<typeof spawnSync<string>> {
+  #node(args: readonly string[]): SpawnSyncReturns<string> {
     const { FLUJO_STATE_URI: _uri, FLUJO_CONFIG: _config, ...env } = process.env;
     return spawnSync(process.execPath, args, { cwd: this.folder, env, encoding: "utf8", timeout: 15_000 });
   }
