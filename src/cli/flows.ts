@@ -17,7 +17,7 @@ export const maybeFlows = (shell: Shell, file: string | undefined): Promise<read
 
 async function flowsOf(shell: Shell, path: string): Promise<readonly Definition[]> {
   const file = shell.file(path);
-  const exported = Object.entries(await imported(shell, file));
+  const exported = exportsOf(await imported(shell, file));
   const flows = exported.flatMap(([, value]) => (Array.isArray(value) ? value : [value])).filter(isDefinition);
   if (flows.length > 0) return flows;
   const builders = exported.filter(([, value]) => isBuilder(value)).map(([name]) => name);
@@ -26,6 +26,13 @@ async function flowsOf(shell: Shell, path: string): Promise<readonly Definition[
   throw new FlujoError("MODULE_WITHOUT_FLOW", `${file} exports no built flow; it exports ${names}${hint}`, {
     details: { file, exports: exported.map(([name]) => name) },
   });
+}
+
+/** A CommonJS module (also TypeScript in a package that is not `"type": "module"`) arrives as the default export of itself. */
+function exportsOf(module: object): [name: string, value: unknown][] {
+  const whole = "default" in module ? module.default : undefined;
+  const inner = typeof whole === "object" && whole !== null && !isDefinition(whole) && !isBuilder(whole) ? whole : {};
+  return Object.entries({ ...module, ...inner }).filter(([name]) => name !== "__esModule" && name !== "module.exports");
 }
 
 async function imported(shell: Shell, file: string): Promise<object> {

@@ -8,7 +8,7 @@ import { FlujoError } from "../domain/errors.ts";
 export async function importModule(file: string, cwd: string): Promise<unknown> {
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
     throw new FlujoError("MODULE_UNREADABLE", `there is no file ${file}`, { details: { file } });
-  if (/\.[mc]?ts$/.test(file) && !readsTypeScript()) registerTsx(file, cwd);
+  if (/\.[mc]?ts$/.test(file) && !readsTypeScript()) await registerTsx(file, cwd);
   return import(pathToFileURL(file).href);
 }
 
@@ -17,31 +17,26 @@ function readsTypeScript(): boolean {
   return typescript !== undefined && typescript !== false;
 }
 
-interface TsxApi {
-  readonly register: () => unknown;
-}
-
 /**
- * For the whole process, not `tsImport`: that loads every module a second time under another name, and then the errors a flow
- * throws are not of the classes this process knows (`instanceof NonRetryableError` was false).
+ * As `node --import tsx` does, for the whole process, and not with its `tsImport`: that loads every module a second time under
+ * another name, and then the errors a flow throws are not of the classes this process knows (`instanceof` was false).
  */
-function registerTsx(file: string, cwd: string): void {
-  const found = [file, join(cwd, "package.json"), import.meta.url].map((from) => createRequire(from)).find(hasTsx);
-  if (found === undefined) {
+async function registerTsx(file: string, cwd: string): Promise<void> {
+  const loader = [file, join(cwd, "package.json"), import.meta.url].map(tsxLoader).find((path) => path !== undefined);
+  if (loader === undefined) {
     throw new FlujoError(
       "MODULE_UNREADABLE",
       `${file} is TypeScript, which Node ${process.versions.node} does not read: npm i -D tsx, or use Node 22.18 or later`,
       { details: { file } },
     );
   }
-  for (const api of ["tsx/cjs/api", "tsx/esm/api"]) (found(api) as TsxApi).register();
+  await import(pathToFileURL(loader).href);
 }
 
-function hasTsx(load: NodeJS.Require): boolean {
+function tsxLoader(from: string): string | undefined {
   try {
-    load.resolve("tsx/esm/api");
-    return true;
+    return createRequire(from).resolve("tsx");
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -11,6 +11,7 @@ const MAX_RUNNING_LINES = 6;
 /** A map over thousands of items must not print thousands of lines: after these only round numbers are told. */
 const LINES_PER_STEP = 20;
 const SLOW_MS = 1_000;
+const LOOK_EVERY_MS = 400;
 
 type StepObservation = Extract<Observation, { kind: "step.started" | "step.completed" | "step.failed" }>;
 
@@ -47,7 +48,7 @@ export class Progress implements Observer {
 
   resume(): void {
     if (this.#live !== undefined) this.#live.start();
-    else this.#timer ??= setInterval(() => this.#tellSlow(), SLOW_MS).unref();
+    else this.#timer ??= setInterval(() => this.#tellSlow(), LOOK_EVERY_MS).unref();
   }
 
   /** Leaves the terminal to somebody else, for a question or the result. */

@@ -19,14 +19,22 @@ export async function why({ store, reader, registry, ambient }: Engine, id: RunI
   const { status, failure, cancelReason } = record;
   if (isEnd(status)) {
     const because = failure === undefined ? (cancelReason ?? "") : `${failure.code}: ${failure.message}`;
-    return { runId: id, status, reasons: [`The run has ended: ${status}${because === "" ? "" : ` (${because})`}.`] };
+    const again = status === "completed" ? "" : " `flujo retry` puts it back to work.";
+    return {
+      runId: id,
+      status,
+      reasons: [`The run has ended: ${status}${because === "" ? "" : ` (${because})`}.${again}`],
+    };
   }
   const reasons: string[] = [];
-  if (registry.byFingerprint(record.fingerprint) === undefined)
+  // A process without flows only looks: that it could not run this one is no reason.
+  if (registry.definitions.length > 0 && registry.byFingerprint(record.fingerprint) === undefined)
     reasons.push(unregistered(record, registry.definitions));
   for (const fiber of await store.fibers(id))
     if (fiber.position !== "ended") reasons.push(fiberReason(fiber, ambient.clock.now()));
   if (cancelReason !== undefined) reasons.push(`Its cancellation was requested: ${cancelReason}.`);
+  if (reasons.length === 0)
+    reasons.push("It has no line of execution left and no end: `flujo doctor` says what is broken.");
   return { runId: id, status, reasons };
 }
 

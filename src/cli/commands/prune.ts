@@ -32,7 +32,7 @@ export async function pruneCommand(shell: Shell, options: PruneCommandOptions): 
     if (more < CHUNK) break;
     shell.note(`${deleted} runs deleted…`);
   }
-  shell.result({ deleted }, () => `${deleted} runs deleted`);
+  shell.result({ deleted }, () => `${deleted} ${deleted === 1 ? "run" : "runs"} deleted`);
   return 0;
 }
 
