@@ -37,7 +37,7 @@ function output(stream: NodeJS.WriteStream): Output {
       return stream.isTTY;
     },
     get columns() {
-      return stream.isTTY ? stream.columns : 80;
+      return stream.isTTY && stream.columns > 0 ? stream.columns : 80; // a pseudo terminal may say 0
     },
     write: (text) => void stream.write(text),
   };
