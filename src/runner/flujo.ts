@@ -14,7 +14,7 @@ import { Fanout } from "../observe/fanout.ts";
 import { stderrLogger } from "../observe/stderr.ts";
 import type { ListQuery, Page, Store } from "../ports/store.ts";
 import { MemoryStore } from "../stores/memory/store.ts";
-import { Chunks, type StreamItem } from "./stream.ts";
+import { Chunks, followRun, Pieces, type StreamItem } from "./stream.ts";
 import { Engine } from "./engine.ts";
 import { RunHandle } from "./handle.ts";
 import type { SignalOptions } from "./messages.ts";
@@ -120,8 +120,15 @@ export class Flujo implements AsyncDisposable {
     input: FlowInput<F>,
     options?: StartOptions<FlowContext<F>>,
   ): AsyncGenerator<StreamItem, RunResult<FlowOutput<F>>, undefined> {
-    const handle = await this.start(flow, input, options);
-    return yield* handle.events();
+    const id = toRunId(options?.id ?? (this.#options.ambient ?? systemAmbient).newId());
+    const pieces = new Pieces(this.#chunks, id); // before the start: its first step may emit at once
+    try {
+      await this.start(flow, input, { ...options, id });
+    } catch (error) {
+      pieces.stop();
+      throw error;
+    }
+    return (yield* followRun(this, id, pieces)) as RunResult<FlowOutput<F>>;
   }
 
   /** A handle on a run that exists. */

@@ -39,25 +39,46 @@ export class Chunks {
   }
 }
 
-/** Yields what happens to a run until it has ended or paused; returns that result. */
-export async function* followRun(flujo: Flujo, run: RunId): AsyncGenerator<StreamItem, RunResult, undefined> {
-  const chunks: Chunk[] = [];
-  let wake = (): void => undefined;
-  const unfollow = flujo.chunks.follow(run, (chunk) => {
-    if (chunks.push(chunk) > MAX_BUFFERED) chunks.shift();
-    wake();
-  });
+/** Keeps what the steps of a run emit from now on, until somebody reads it. */
+export class Pieces {
+  /** Told of each piece. */
+  wake: () => void = () => undefined;
+  readonly stop: () => void;
+  readonly #pieces: Chunk[] = [];
+
+  constructor(chunks: Chunks, run: RunId) {
+    this.stop = chunks.follow(run, (chunk) => {
+      if (this.#pieces.push(chunk) > MAX_BUFFERED) this.#pieces.shift();
+      this.wake();
+    });
+  }
+
+  get waiting(): number {
+    return this.#pieces.length;
+  }
+
+  next(): Chunk | undefined {
+    return this.#pieces.shift();
+  }
+}
+
+/** Yields what happens to a run until it has ended or paused; returns that result. Lets go of `pieces` at its end. */
+export async function* followRun(
+  flujo: Flujo,
+  run: RunId,
+  pieces: Pieces = new Pieces(flujo.chunks, run),
+): AsyncGenerator<StreamItem, RunResult, undefined> {
   const over = new AbortController();
   let result: RunResult | undefined;
   let failed: { readonly error: unknown } | undefined;
   void flujo.result(run, { signal: over.signal }).then(
     (value) => {
       result = value;
-      wake();
+      pieces.wake();
     },
     (error: unknown) => {
       failed = { error };
-      wake();
+      pieces.wake();
     },
   );
   let after = 0;
@@ -68,20 +89,20 @@ export async function* followRun(flujo: Flujo, run: RunId): AsyncGenerator<Strea
         yield { kind: "event", event };
         after = event.seq;
       }
-      for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) yield chunk;
+      for (let piece = pieces.next(); piece !== undefined; piece = pieces.next()) yield piece;
       if (failed !== undefined) throw failed.error;
       if (last !== undefined) return last;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, LOOK_EVERY_MS);
-        wake = () => {
+        pieces.wake = () => {
           clearTimeout(timer);
           resolve();
         };
-        if (result !== undefined || failed !== undefined || chunks.length > 0) wake();
+        if (result !== undefined || failed !== undefined || pieces.waiting > 0) pieces.wake();
       });
     }
   } finally {
-    unfollow();
+    pieces.stop();
     over.abort();
   }
 }
