@@ -1,5 +1,4 @@
 import type { Output } from "./io.ts";
-import { oneLine } from "./text.ts";
 
 const REDRAW_MS = 100;
 
@@ -35,8 +34,12 @@ export class Live {
   #draw(lines: readonly string[]): void {
     if (this.#drawn === 0 && lines.length === 0) return;
     const up = this.#drawn === 0 ? "" : `\u001b[${this.#drawn}A`;
-    const text = lines.map((line) => `${oneLine(line, this.#output.columns - 1)}\n`).join("");
+    const text = lines.map((line) => `${clipped(line, this.#output.columns - 1)}\n`).join("");
     this.#output.write(`${up}\u001b[0J${text}`);
     this.#drawn = lines.length;
   }
 }
+
+/** A line that wraps would be two, and the next drawing would go up too little. */
+const clipped = (line: string, width: number): string =>
+  line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
