@@ -46,7 +46,7 @@ export const ERRORS = {
   VALUE_TOO_LARGE: {
     status: 413,
     exit: 1,
-    help: "Keep large data in object storage and pass its key, or raise limits.payloadBytes.",
+    help: "Keep large data in object storage and pass its key.",
   },
   ID_INVALID: { status: 422, exit: 4, help: "Ids are 1 to 128 characters of A-Z a-z 0-9 . _ : -" },
   OPTION_INVALID: { status: 422, exit: 2, help: "Correct the option named in the message." },
@@ -127,7 +127,7 @@ export const ERRORS = {
   STORE_URI_INVALID: {
     status: 422,
     exit: 2,
-    help: "Use memory:, sqlite:./file.db, postgres://…, redis://… or mongodb://…",
+    help: "Use memory: or sqlite:./file.db",
   },
   STORE_UNSUPPORTED: { status: 422, exit: 2, help: "This build has no such store." },
   STORE_CORRUPT: {

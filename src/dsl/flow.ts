@@ -20,9 +20,12 @@ export class FlowStart<Context, Input, Wanted, Output, Value> extends Builder<
     this.#meta = meta;
   }
 
-  /** What a run is started with. Checked at the border: INPUT_INVALID, and nothing is started. */
-  input<In, Out>(schema: Schema<In, Out>): FlowStart<Context, In, Wanted, Output, Out> {
-    return new FlowStart({ ...this.#meta, input: schema });
+  /**
+   * What a run is started with. With a schema it is checked at the border (INPUT_INVALID, and nothing is started); as a bare
+   * type, `.input<Order>()`, it is what the compiler knows and nobody checks.
+   */
+  input<In, Out = In>(schema?: Schema<In, Out>): FlowStart<Context, In, Wanted, Output, Out> {
+    return new FlowStart(schema === undefined ? this.#meta : { ...this.#meta, input: schema });
   }
 
   /** What the steps share. Its defaults make the context of a new run; a step that breaks it fails with CONTEXT_INVALID. */

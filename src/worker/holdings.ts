@@ -30,7 +30,9 @@ export class Holdings {
   #leasing = 0;
   /** Held when a doubt was settled: a commit on its way may have let one go by then, and a lost claim may have taken it again. */
   #spared = new Set<Resident>();
-  #settling: Promise<void> | undefined;
+  /** The last release under way, and who waits for the leases on their way to arrive. */
+  #releasing: Promise<void> | undefined;
+  readonly #drained: (() => void)[] = [];
 
   constructor(
     queue: Pick<TaskQueue, "release">,
@@ -63,8 +65,7 @@ export class Holdings {
 
   /** Runs an operation whose answer may give leases. */
   async leasing<T>(operation: () => Promise<T>): Promise<T> {
-    // What is leased while a doubt is being settled is not on its list, and would be given back at once.
-    while (this.#settling !== undefined) await this.#settling;
+    while (this.#releasing !== undefined) await this.#releasing;
     this.#leasing += 1;
     try {
       return await operation();
@@ -73,6 +74,7 @@ export class Holdings {
       throw error;
     } finally {
       this.#leasing -= 1;
+      if (this.#leasing === 0) for (const goOn of this.#drained.splice(0)) goOn();
     }
   }
 
@@ -81,38 +83,57 @@ export class Holdings {
     this.#doubt = true;
   }
 
-  /** Gives back what the store thinks we hold and we do not. Only while no other such answer is on its way. */
-  async settleDoubt(): Promise<void> {
-    if (!this.#doubt || this.#leasing > 0) return;
-    await this.#ambient.yieldTurn(); // an answer that came in this turn may not have been taken in yet
-    const { held, epoch } = this.#tenure();
-    if (this.#leasing > 0 || !held) return;
-    this.#doubt = false;
-    this.#spared = new Set(this.#residents.values());
-    const except: FiberRef[] = [...this.#spared].map(({ run, key }) => ({ run, fiber: key }));
-    const releasing = this.#queue.release(this.#worker, epoch, { except });
-    this.#settling = releasing.then(
-      () => undefined,
-      () => this.doubt(),
-    );
+  /**
+   * Runs a release while nothing that may give leases is on its way, and holds such operations up until it is answered: else it
+   * would take back what they have just given, and two workers would run one fiber.
+   */
+  async #alone(release: () => Promise<unknown>): Promise<void> {
+    const before = this.#releasing;
+    let done = (): void => undefined;
+    const mine = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    this.#releasing = mine;
     try {
-      await releasing;
+      await before;
+      if (this.#leasing > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+      await this.#ambient.yieldTurn(); // the last answer may not have been taken in yet
+      await release();
     } finally {
-      this.#settling = undefined;
+      if (this.#releasing === mine) this.#releasing = undefined;
+      done();
     }
+  }
+
+  /** Gives back what the store thinks we hold and we do not. */
+  async settleDoubt(): Promise<void> {
+    if (!this.#doubt || !this.#tenure().held) return;
+    await this.#alone(async () => {
+      const { held, epoch } = this.#tenure();
+      if (!held) return;
+      this.#doubt = false;
+      this.#spared = new Set(this.#residents.values());
+      const except: FiberRef[] = [...this.#spared].map(({ run, key }) => ({ run, fiber: key }));
+      await this.#queue.release(this.#worker, epoch, { except }).catch((error: unknown) => {
+        this.#doubt = true;
+        throw error;
+      });
+    });
   }
 
   /**
    * Hands a fiber back, again and again until the store has heard it or the lease under which it came is over. Not when it has
-   * come to us again meanwhile, after a release whose answer was lost: that would take it away from the drive that has it now.
+   * come to us again meanwhile: that would take it away from the drive that has it now.
    */
   giveBack(ref: FiberRef, epoch: number, afterMs = 0): void {
     const place = placeOf({ run: ref.run, key: ref.fiber });
-    const attempt = (retryMs: number): void => {
+    const release = async (): Promise<void> => {
       const now = this.#tenure();
-      if (!now.held || now.epoch !== epoch) return; // the sweep has it, or will
-      if (this.#residents.has(place)) return;
-      this.#queue.release(this.#worker, epoch, { only: [ref] }).catch(() => {
+      if (!now.held || now.epoch !== epoch || this.#residents.has(place)) return; // the sweep has it, or will, or we have
+      await this.#queue.release(this.#worker, epoch, { only: [ref] });
+    };
+    const attempt = (retryMs: number): void => {
+      this.#alone(release).catch(() => {
         this.#ambient.clock.after(retryMs, () => attempt(Math.min(retryMs * 2, MAX_RETRY_MS)), { idle: true });
       });
     };

@@ -10,6 +10,8 @@ export interface LeaseEvents {
   readonly cancelled: (fibers: readonly (FiberRef & { readonly reason: string })[]) => void;
   /** The lease is gone, or can no longer be trusted: everything held must be dropped before a new epoch begins. */
   readonly lost: () => void;
+  /** A new epoch has begun: what the old one held is there to be claimed. */
+  readonly registered: () => void;
   readonly swept: (fibers: number) => void;
   readonly failed: (operation: string, error: unknown) => void;
 }
@@ -30,6 +32,7 @@ export class LeaseKeeper {
   #renewedAt = 0;
   #held = false;
   #stopped = false;
+  #ticking = false;
   #cancelTimer: (() => void) | undefined;
   #cancelFence: (() => void) | undefined;
   #guard: LeaseGuard | undefined;
@@ -90,6 +93,7 @@ export class LeaseKeeper {
     this.#epoch = epoch;
     this.#held = !this.#stopped;
     this.#renewed(askedAt);
+    this.#events.registered();
   }
 
   /** Counts from when we asked, not from when we heard: the store counts from some time in between. */
@@ -107,8 +111,11 @@ export class LeaseKeeper {
   /** No renewal in time, whatever the reason: stop before others begin. Unless the guard kept the lease while we were blocked. */
   #fence(): void {
     const guarded = this.#guard?.renewedAt ?? 0;
-    if (guarded > this.#renewedAt) this.#renewed(guarded);
-    else if (this.#held) this.#lose();
+    if (guarded > this.#renewedAt) return this.#renewed(guarded);
+    if (!this.#held) return;
+    this.#lose();
+    // A laptop that slept, a process that was stopped: it may go on, under a new epoch, as soon as it knows.
+    if (!this.#ticking) this.#schedule(0);
   }
 
   /** A thread takes tens of milliseconds to start: runs that are over before the first beat never pay for it. */
@@ -123,16 +130,17 @@ export class LeaseKeeper {
     });
   }
 
-  #schedule(): void {
+  #schedule(delayMs = Math.min(this.#settings.sweepMs, this.#settings.heartbeatMs)): void {
+    this.#cancelTimer?.();
     if (this.#stopped) return;
-    const delayMs = Math.min(this.#settings.sweepMs, this.#settings.heartbeatMs);
-    this.#cancelTimer = this.#ambient.clock.after(
-      delayMs,
-      () => {
-        this.#beating = this.#tick().finally(() => this.#schedule());
-      },
-      { idle: true },
-    );
+    const tick = (): void => {
+      this.#ticking = true;
+      this.#beating = this.#tick().finally(() => {
+        this.#ticking = false;
+        this.#schedule();
+      });
+    };
+    this.#cancelTimer = this.#ambient.clock.after(delayMs, tick, { idle: true });
   }
 
   async #tick(): Promise<void> {

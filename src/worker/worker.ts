@@ -253,6 +253,7 @@ export class Worker implements AsyncDisposable {
         cancelled: (fibers) => {
           for (const { run, fiber, reason } of fibers) this.#holdings.cancel(run, fiber, reason);
         },
+        registered: () => this.#poller.wake(),
         lost: () =>
           this.#holdings.dropAll(({ run, definition }) =>
             observe?.({ kind: "lease.lost", at: ambient.clock.now(), run, flow: definition.name, worker: id }),
