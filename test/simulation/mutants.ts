@@ -1,6 +1,4 @@
-import type { Transition } from "../../src/ports/store.ts";
 import { Commit } from "../../src/stores/memory/commit.ts";
-import type { FiberRow, RunRow, WorkerRow } from "../../src/stores/memory/rows.ts";
 import type { Tables } from "../../src/stores/memory/tables.ts";
 import type { Random } from "../../src/testing/random.ts";
 
@@ -27,14 +25,7 @@ export class TornCommit extends Commit {
     this.#random = random;
   }
 
-  protected override applyEffects(
-    run: RunRow,
-    row: FiberRow,
-    transition: Transition,
-    owner: WorkerRow | undefined,
-    now: number,
-  ): void {
-    if (this.#random.chance(0.02)) return;
-    super.applyEffects(run, row, transition, owner, now);
+  protected override applyEffects(...args: Parameters<Commit["applyEffects"]>): void {
+    if (!this.#random.chance(0.02)) super.applyEffects(...args);
   }
 }

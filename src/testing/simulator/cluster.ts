@@ -184,7 +184,7 @@ export class Cluster {
               apply as () => Promise<readonly CommitOutcome[]>,
             ) as Promise<T>)
           : apply();
-      if (!READS.has(call.operation)) this.oracle.check();
+      if (!READS.has(call.operation)) this.#look(answering);
       const answer = await answering;
       if (!QUIET.has(call.operation)) this.note(call.process, `${describeCall(call)} → ${describeAnswer(answer)}`);
       return answer;
@@ -193,6 +193,12 @@ export class Cluster {
       if (error instanceof Violation) this.violation ??= error;
       throw error;
     }
+  }
+
+  /** The call has been applied; whoever waits for its answer hears of a violation, and nobody else has to. */
+  #look(answering: Promise<unknown>): void {
+    answering.catch(() => undefined);
+    this.oracle.check();
   }
 
   #holdsLease(worker: string, epoch: number): boolean {
