@@ -23,6 +23,8 @@ export interface DriverDeps {
   readonly poller: Poller;
   readonly queues: readonly string[];
   readonly draining: () => boolean;
+  /** The drain time is over: steps were told to stop, which is no failure of theirs. */
+  readonly aborting: () => boolean;
   /** Goes on with a fiber that was just born here. */
   readonly keep: (resident: Resident, first: Happened) => void;
 }
@@ -37,10 +39,10 @@ export class Driver {
   }
 
   async drive(resident: Resident, first: Happened | undefined): Promise<void> {
-    const { worker, coordinator, manager, committer, draining } = this.#with;
+    const { worker, coordinator, manager, committer, draining, aborting } = this.#with;
     const hooked = worker.at !== undefined;
     if (hooked) await this.#reached("after-claim", resident);
-    let happened = first ?? (await adoptionEvent(resident, worker.ambient.clock.now()));
+    let happened = first ?? (await this.#adopted(resident));
     while (!resident.dropped) {
       if (resident.cancel !== undefined && happened?.type !== "broken") {
         happened = { type: "cancelled", reason: resident.cancel };
@@ -52,6 +54,7 @@ export class Driver {
         happened = this.#unlessCancelled(resident, outcome instanceof Promise ? await outcome : outcome);
         if (hooked) await this.#reached("after-step", resident);
         if (resident.dropped) return;
+        if (happened.type === "step.failed" && aborting()) return; // whoever takes it up next makes this attempt again
       } else if (happened.type === "began" && this.#beginQuietly(resident, happened)) {
         happened = undefined;
         continue;
@@ -76,6 +79,15 @@ export class Driver {
       }
       happened = next === "park again" ? { type: "due" } : undefined;
     }
+  }
+
+  /** What a fiber that was just claimed has to be told. */
+  async #adopted(resident: Resident): Promise<Happened | undefined> {
+    if (resident.fiber.doing.kind === "call" && resident.messages.length === 0) {
+      const ends = await this.#with.manager.missedEnds(resident);
+      if (ends.length > 0) return { type: "children.ended", ends };
+    }
+    return adoptionEvent(resident, this.#with.worker.ambient.clock.now());
   }
 
   #reached(point: FaultPoint, { run, fiber: { doing } }: Resident): void | Promise<void> {

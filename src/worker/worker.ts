@@ -41,6 +41,7 @@ export class Worker implements AsyncDisposable {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #draining = false;
+  #aborting = false;
 
   constructor(deps: WorkerDeps) {
     const { store, ambient, registry, payloads, policies, host, id, observe } = deps;
@@ -70,6 +71,7 @@ export class Worker implements AsyncDisposable {
       poller: this.#poller,
       queues: settings.queues,
       draining: () => this.#draining,
+      aborting: () => this.#aborting,
       keep: (resident, first) => this.#keep(resident, first),
     });
   }
@@ -113,6 +115,7 @@ export class Worker implements AsyncDisposable {
     );
     await this.#poller.stop();
     if (!(await this.#drained(this.#settings.drainMs))) {
+      this.#aborting = true;
       this.#holdings.abortAll(new FlujoError("CLOSED", "the worker is stopping"));
       await this.#drained(Math.min(ABORT_GRACE_MS, this.#settings.drainMs));
       this.#holdings.dropAll();
