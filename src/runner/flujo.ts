@@ -293,6 +293,7 @@ export class Flujo implements AsyncDisposable {
 
   /** Runs with `persist: false` live here: same engine, memory store, no history. */
   #forgetful(): Promise<Engine> {
+    if (this.#closing !== undefined) return Promise.reject(new FlujoError("CLOSED", "this Flujo was closed"));
     const { ambient = systemAmbient } = this.#options;
     return (this.#ephemeral ??= this.#assemble(new MemoryStore({ clock: ambient.clock, history: false })));
   }
