@@ -138,6 +138,7 @@ function clear(cluster: Cluster): void {
   cluster.note("weather", "clears up");
   cluster.weather.clearUp();
   for (const { process } of cluster.members) {
+    cluster.weather.troubles += 1; // a clock that is set right is set
     process.resume();
     process.setClock(0);
   }
