@@ -1,5 +1,6 @@
 import { failure, failureFrom } from "../domain/failure.ts";
 import { LIMITS } from "../domain/limits.ts";
+import { placeOf } from "../domain/ids.ts";
 import { ok, problem, type Result } from "../domain/result.ts";
 import type { Failure } from "../domain/failure.ts";
 import { encode, type Wire } from "../domain/wire.ts";
@@ -91,9 +92,10 @@ function branchesOf({ draft }: Planning, { branches, choose }: BranchChildren): 
 /** One child has ended: count it, and let the policy judge. After a verdict the others are only counted. */
 export function childEnded(planning: Planning, end: ChildEnd): void {
   const { draft, effects } = planning;
-  effects.consume.push(end.seq);
+  if (end.seq !== undefined) effects.consume.push(end.seq);
   if (draft.doing.kind === "call") {
-    const { call } = draft.doing;
+    const { call, ended } = draft.doing;
+    if (ended.includes(end.ordinal)) return;
     planning.record({
       type: "call.child_ended",
       call,
@@ -115,8 +117,17 @@ export function childEnded(planning: Planning, end: ChildEnd): void {
   if (verdict !== undefined) record(planning, fork, verdict);
 }
 
+/** A policy that was not met fails at its fork; the failure of a child keeps its own place. */
 function record(planning: Planning, fork: number, verdict: Verdict): void {
-  planning.record({ type: "fork.decided", fork, ...verdict });
+  if (verdict.verdict === "join") return planning.record({ type: "fork.decided", fork, ...verdict });
+  const { path, visit } = planning.draft.top("fork");
+  const { failure: why } = verdict;
+  planning.record({
+    type: "fork.decided",
+    fork,
+    verdict: "fail",
+    failure: why.at === undefined ? { ...why, at: placeOf(path, visit) } : why,
+  });
 }
 
 /** Keeps the window full; when nothing runs any more the results are gathered. */

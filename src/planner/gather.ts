@@ -1,5 +1,6 @@
 import type { Undo } from "../domain/event.ts";
 import { type Failure, failureFrom } from "../domain/failure.ts";
+import { placeOf } from "../domain/ids.ts";
 import type { Wire } from "../domain/wire.ts";
 import { childPlace } from "./apply.ts";
 import { mergeContexts } from "./context.ts";
@@ -38,7 +39,7 @@ export function gathered(planning: Planning, results: readonly GatheredChild[]):
       ...(merged !== draft.context && { context: merged }),
     });
   } catch (thrown) {
-    fail(failureFrom(thrown, "JOIN_FAILED", { at: path }));
+    fail(failureFrom(thrown, "JOIN_FAILED", { at: placeOf(path, visit) }));
   }
 }
 
