@@ -182,6 +182,15 @@ export interface ErrorDetails {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * Classes of errors are told by a mark, not by identity: a flow file may be loaded with a copy of this package of its own (two
+ * versions, two module systems), and its NonRetryableError must mean the same to the worker of the other copy.
+ */
+const marked = (value: unknown, mark: symbol): boolean => typeof value === "object" && value !== null && mark in value;
+const FLUJO_ERROR = Symbol.for("flujo.FlujoError");
+const NON_RETRYABLE = Symbol.for("flujo.NonRetryableError");
+const RETRY_AFTER = Symbol.for("flujo.RetryAfter");
+
 /** The one error class that flujo throws. `code` is stable; the message says what was expected and what was found. */
 export class FlujoError extends Error {
   override readonly name: string = "FlujoError";
@@ -198,6 +207,10 @@ export class FlujoError extends Error {
     this.details = details;
   }
 
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return marked(value, FLUJO_ERROR);
+  }
+
   toJSON(): Record<string, unknown> {
     return { code: this.code, message: this.message, help: this.help, at: this.at, details: this.details };
   }
@@ -206,6 +219,10 @@ export class FlujoError extends Error {
 /** Throw this (or a subclass) from a step to say: trying again is pointless. Source: Fluxo, retryable classification. */
 export class NonRetryableError extends Error {
   override readonly name: string = "NonRetryableError";
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return marked(value, NON_RETRYABLE);
+  }
 }
 
 /** Throw this from a step to say when to try again, for example from a `Retry-After` header. */
@@ -218,4 +235,17 @@ export class RetryAfter extends Error {
     super(message, options);
     this.delayMs = delayMs;
   }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return marked(value, RETRY_AFTER);
+  }
+}
+
+// On the prototypes, so that printing an error does not show them.
+for (const [{ prototype }, mark] of [
+  [FlujoError, FLUJO_ERROR],
+  [NonRetryableError, NON_RETRYABLE],
+  [RetryAfter, RETRY_AFTER],
+] as const) {
+  Object.defineProperty(prototype, mark, { value: true });
 }

@@ -60,6 +60,8 @@ export function failureFrom(
   }
 }
 
+const RUN_FAILED = Symbol.for("flujo.RunFailedError");
+
 /** The error a caller gets when it asks for the result of a run that did not complete. */
 export class RunFailedError extends FlujoError {
   override readonly name: string = "RunFailedError";
@@ -74,4 +76,10 @@ export class RunFailedError extends FlujoError {
     this.runId = runId;
     this.failure = what;
   }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === "object" && value !== null && RUN_FAILED in value;
+  }
 }
+
+Object.defineProperty(RunFailedError.prototype, RUN_FAILED, { value: true });

@@ -3,12 +3,21 @@ import { FlujoError } from "../domain/errors.ts";
 import { messageName } from "../domain/event.ts";
 import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { invariant } from "../domain/result.ts";
+import { isEnd } from "../domain/run.ts";
 import { issuesText, validate } from "../domain/schema.ts";
 import { decode, encode, type Wire } from "../domain/wire.ts";
 import { childRunId } from "../planner/call.ts";
 import type { Fiber } from "../planner/fiber.ts";
 import { plan } from "../planner/plan.ts";
-import type { CollectedRun, Effects, GatheredChild, Happened, Plan, PlanContext } from "../planner/planning.ts";
+import type {
+  ChildEnd,
+  CollectedRun,
+  Effects,
+  GatheredChild,
+  Happened,
+  Plan,
+  PlanContext,
+} from "../planner/planning.ts";
 import type { LeasedFiber } from "../ports/queue.ts";
 import type { FiberData, Lease, NewRun, RunStore, Transition } from "../ports/store.ts";
 import { fiberOf } from "./fiber-codec.ts";
@@ -150,6 +159,22 @@ export class ExecutionManager {
         };
       }),
     );
+  }
+
+  /**
+   * Child runs that have ended without the caller having heard of it: a child may end while its failed parent is about to be
+   * retried, and a message to a run that has ended is dropped. Asked when a caller is adopted and nothing is in its mailbox.
+   */
+  async missedEnds({ run, key, fiber: { doing } }: Resident): Promise<readonly ChildEnd[]> {
+    if (doing.kind !== "call") return [];
+    const ends: ChildEnd[] = [];
+    for (let ordinal = 0; ordinal < doing.total; ordinal++) {
+      if (doing.ended.includes(ordinal)) continue;
+      const record = await this.#store.load(childRunId({ run, fiber: key }, doing.call, ordinal));
+      if (record === undefined || !isEnd(record.status)) continue;
+      ends.push({ ordinal, outcome: record.status, ...(record.failure && { failure: record.failure }) });
+    }
+    return ends;
   }
 
   async #checkOutput({ definition }: Resident, value: Wire): Promise<Happened> {

@@ -5,6 +5,7 @@ import { invariant } from "../domain/result.ts";
 import type { RunRecord } from "../domain/run.ts";
 import { encode, type Wire } from "../domain/wire.ts";
 import { type Definition, titleOf } from "../definition/definition.ts";
+import { childRunId } from "../planner/call.ts";
 import type { Doing, Fiber } from "../planner/fiber.ts";
 import { begun } from "../planner/fold.ts";
 import type { Blob, NewFiber, NewMessage, Store } from "../ports/store.ts";
@@ -34,10 +35,11 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
     throw new FlujoError("RUN_COMPENSATED", `run ${id} has undone steps; it cannot go on from where it was`);
   }
   const kept = withoutEnding(definition, lasting(definition, rows));
-  const fibers = rebuild(definition, kept).map((one) => ({
-    ...one,
-    fiber: anew(definition, one.fiber, ["call"], deps.now),
-  }));
+  const fibers: Rebuilt[] = [];
+  for (const one of rebuild(definition, kept)) {
+    const reopen = (await retryChildren(deps, id, one)) ? [] : (["call"] as const);
+    fibers.push({ ...one, fiber: anew(definition, one.fiber, reopen, deps.now) });
+  }
   const fact: Fact = { type: "run.retried", from: kept.at(-1)?.seq ?? 0 };
   const rowsOf = storeRows(deps, id, fibers);
   const outcome = await deps.store.revive({
@@ -46,6 +48,26 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
     event: { at: deps.now, facts: [fact as unknown as Wire] },
   });
   if (outcome === "not-ended") throw new FlujoError("RUN_NOT_FAILED", `run ${id} is being worked on again already`);
+}
+
+/**
+ * Puts the child runs of an open call back to work before their parent, which looks at them when it is adopted: whatever dies
+ * in between, trying again finds everything as it should be. False = one of them cannot go on; the call is opened anew.
+ */
+async function retryChildren(deps: ReviveDeps, run: RunId, { key, fiber: { doing } }: Rebuilt): Promise<boolean> {
+  if (doing.kind !== "call") return true;
+  for (let ordinal = 0; ordinal < doing.total; ordinal++) {
+    const child = await deps.store.load(childRunId({ run, fiber: key }, doing.call, ordinal));
+    if (child === undefined) return false;
+    if (child.status !== "failed" && child.status !== "cancelled") continue;
+    try {
+      await retryRun(deps, child.id);
+    } catch (error) {
+      if (error instanceof FlujoError && error.code === "RUN_COMPENSATED") return false;
+      if (!(error instanceof FlujoError) || error.code !== "RUN_NOT_FAILED") throw error; // somebody else was faster
+    }
+  }
+  return true;
 }
 
 export interface ForkOptions {

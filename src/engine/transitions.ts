@@ -167,7 +167,8 @@ export class Transitions {
     const key: FiberKey = childFiber(parent.key, frame.base + ordinal);
     const data = dataOf(fiber);
     const newFiber: NewFiber = {
-      ...data,
+      state: data.state,
+      aside: data.aside,
       value: this.#payloads.deflate(data.value, blobs),
       context: this.#payloads.deflate(data.context, blobs),
       key,

@@ -108,13 +108,13 @@ export function apply(draft: Draft, fact: Fact): void {
         visit: fact.visit,
         call: fact.call,
         total: fact.runs.length,
-        ended: 0,
+        ended: [],
         wait: fact.wait,
       };
       return;
     case "call.child_ended":
       invariant(draft.doing.kind === "call", "a child run ends while its parent waits for it");
-      draft.doing = { ...draft.doing, ended: draft.doing.ended + 1 };
+      draft.doing = { ...draft.doing, ended: [...draft.doing.ended, fact.ordinal] };
       return;
     case "node.failed":
       return draft.fail(fact.failure);

@@ -51,7 +51,8 @@ export function judgeCall(planning: Planning, end: ChildEnd): void {
   if (doing.kind !== "call") return;
   const { path, visit, call, total, ended, wait } = doing;
   const good = end.outcome === "completed";
-  if (wait === "any" ? !good && ended === total : !good) {
+  const all = ended.length === total;
+  if (wait === "any" ? !good && all : !good) {
     cancelCalls(planning, "a sibling run failed");
     const why = end.failure ?? failure("RUN_CANCELLED", "the child run was cancelled");
     return planning.fail(
@@ -63,7 +64,7 @@ export function judgeCall(planning: Planning, end: ChildEnd): void {
       ),
     );
   }
-  if (wait === "any" ? good : ended === total) {
+  if (wait === "any" ? good : all) {
     const ordinals = wait === "any" ? [end.ordinal] : Array.from({ length: total }, (_, ordinal) => ordinal);
     if (wait === "any") cancelCalls(planning, "another child run was first");
     planning.draft.doing = { kind: "collect", path, visit, call, ordinals };

@@ -111,7 +111,8 @@ export type Doing =
       readonly kind: "call";
       readonly call: number;
       readonly total: number;
-      readonly ended: number;
+      /** Child runs whose end has been taken in. By ordinal: in a revived run the same end may be told twice. */
+      readonly ended: readonly number[];
       readonly wait: "all" | "any";
     } & Place)
   | ({ readonly kind: "decide" } & Place) // only while planning: a user's function must be asked

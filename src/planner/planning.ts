@@ -40,7 +40,8 @@ export interface MessageRef {
 
 /** The end of a child fiber or child run, as its parent's mailbox holds it. */
 export interface ChildEnd {
-  readonly seq: number;
+  /** Of the message that told it; absent when the child's record did. */
+  readonly seq?: number;
   readonly ordinal: number;
   readonly outcome: EndStatus;
   readonly failure?: Failure;

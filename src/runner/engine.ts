@@ -40,7 +40,6 @@ export class Engine {
   readonly waiters: Waiters;
   readonly worker: Worker | undefined;
   readonly ambient: Ambient;
-  readonly #observe: ((observation: Observation) => void) | undefined;
   readonly #starts: Batcher<NewRun, CreateOutcome>;
   readonly #stored = new Set<string>();
   readonly #unsubscribe: () => void;
@@ -49,7 +48,6 @@ export class Engine {
     this.store = store;
     this.registry = registry;
     this.ambient = ambient;
-    this.#observe = observe;
     this.payloads = new Payloads((hash) => store.blob(hash));
     this.reader = new Reader(store, this.payloads);
     this.messages = new Messages({
@@ -149,7 +147,6 @@ export class Engine {
     );
     const outcome = await this.#create(run);
     if (outcome.status === "exists") return this.#existing(run, outcome.run);
-    this.#observe?.({ kind: "run.started", at: now, run: id, flow: definition.name, version: definition.version });
     born(id); // before it moves: a short run may be over before its starter hears of it
     if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);
     return { id, created: true };

@@ -77,10 +77,9 @@ export class Flujo implements AsyncDisposable {
   ): Promise<RunResult<FlowOutput<F>>>;
   async run(flow: FlowChoice, input: unknown, options?: RunOptions): Promise<RunResult>;
   async run(flow: FlowChoice, input: unknown, options: RunOptions = {}): Promise<RunResult> {
-    const definition = this.#find(flow);
     const engine = await (options.persist === false ? this.#forgetful() : this.#engine());
     let ending: Promise<RunResult> | undefined;
-    const { id } = await this.#start(engine, definition, input, options, (born) => {
+    const { id } = await engine.start(await this.#known(engine, flow), input, options, (born) => {
       ending = engine.waiters.wait(born, "settled", options.signal);
     });
     if (ending === undefined) return engine.result(id, "settled", options.signal);
@@ -98,20 +97,16 @@ export class Flujo implements AsyncDisposable {
   async start(flow: FlowChoice, input: unknown, options?: StartOptions): Promise<RunHandle>;
   async start(flow: FlowChoice, input: unknown, options: StartOptions = {}): Promise<RunHandle> {
     const engine = await this.#engine();
-    const { id } = await this.#start(engine, this.#find(flow), input, options);
+    const { id } = await engine.start(await this.#known(engine, flow), input, options);
     return new RunHandle(this, id);
   }
 
-  async #start(
-    engine: Engine,
-    definition: Definition,
-    input: unknown,
-    options: StartOptions,
-    born?: (id: RunId) => void,
-  ): Promise<{ readonly id: RunId; readonly created: boolean }> {
+  /** A flow may be used without having been named before. */
+  async #known(engine: Engine, flow: FlowChoice): Promise<Definition> {
+    const definition = this.#find(flow);
     this.#registry.register(definition);
     await engine.storeDefinitions();
-    return engine.start(definition, input, options, born);
+    return definition;
   }
 
   /** Starts a run and yields its history as it happens, and what its steps `emit` here; ends with the run, or when it pauses. */

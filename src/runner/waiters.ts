@@ -4,8 +4,9 @@ import type { RunResult } from "./result.ts";
 
 /** How often a result is looked for that another process may have produced. Hints make it faster where they work. */
 const POLL_MS = 500;
-/** A run of many fibers parks often: looking after each would cost the square of their number. */
+/** A run of many fibers parks often, and reading its status costs with their number: looking takes a twentieth of the time. */
 const THROTTLE_MS = 20;
+const THROTTLE_FACTOR = 20;
 
 /** A process may wait for very many runs: each poll looks at some of them, in turn. */
 const LOOKS_PER_POLL = 500;
@@ -113,7 +114,6 @@ export class Waiters {
     this.#stopTimer();
     this.#looking = true;
     const now = this.#ambient.clock.now();
-    this.#soonest = now + THROTTLE_MS;
     const runs = new Set(this.#urgent);
     this.#urgent.clear();
     if (now >= this.#pollAt) {
@@ -122,7 +122,9 @@ export class Waiters {
     }
     for (const run of runs) await this.#lookAt(run);
     this.#looking = false;
-    this.#lookWithin(this.#urgent.size > 0 ? THROTTLE_MS : POLL_MS);
+    const pauseMs = Math.max(THROTTLE_MS, (this.#ambient.clock.now() - now) * THROTTLE_FACTOR);
+    this.#soonest = now + pauseMs;
+    this.#lookWithin(this.#urgent.size > 0 ? pauseMs : Math.max(POLL_MS, pauseMs));
   }
 
   /** The runs that were not looked at for the longest time; they go to the end of the line. */

@@ -5,6 +5,7 @@ import type { Advance } from "../engine/transitions.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { CommitOutcome } from "../ports/store.ts";
 import { adoptionEvent } from "./adoption.ts";
+import { observations } from "./observations.ts";
 import type { Committer } from "./committer.ts";
 import type { FaultPoint, WorkerDeps } from "./deps.ts";
 import type { Holdings } from "./holdings.ts";
@@ -43,6 +44,7 @@ export class Driver {
     const hooked = worker.at !== undefined;
     if (hooked) await this.#reached("after-claim", resident);
     let happened = first ?? (await this.#adopted(resident));
+    if (happened?.type === "began") this.#tellStart(resident);
     while (!resident.dropped) {
       if (resident.cancel !== undefined && happened?.type !== "broken") {
         happened = { type: "cancelled", reason: resident.cancel };
@@ -79,6 +81,11 @@ export class Driver {
       }
       happened = next === "park again" ? { type: "due" } : undefined;
     }
+  }
+
+  #tellStart({ run, seq, fiber, definition: { name: flow, version } }: Resident): void {
+    const { observe, ambient } = this.#with.worker;
+    if (fiber.root && seq === 0) observe?.({ kind: "run.started", at: ambient.clock.now(), run, flow, version });
   }
 
   /** What a fiber that was just claimed has to be told. */
@@ -123,6 +130,7 @@ export class Driver {
     { cancel, woken }: Extract<CommitOutcome, { status: "committed" }>,
   ): "go on" | "leave" {
     const { holdings, poller, keep } = this.#with;
+    const { observe } = this.#with.worker;
     const { transition, after, children } = advance;
     const { position } = transition;
     resident.seq += 1;
@@ -131,6 +139,7 @@ export class Driver {
     if (transition.acknowledgeCancel === true) resident.cancel = undefined;
     if (cancel !== undefined) resident.cancel ??= cancel;
     holdings.progressed(resident);
+    if (observe !== undefined) for (const told of observations(resident, advance)) observe(told);
     if (position.kind === "held") return "go on";
     holdings.remove(resident);
     for (const child of children) keep(child, { type: "began" });
@@ -141,20 +150,12 @@ export class Driver {
     return "leave";
   }
 
-  #tell({ run, definition, parentRun }: Resident, { transition: { endRun, wait }, after }: Advance): void {
-    const { observe, onRunEnd, onPark, ambient } = this.#with.worker;
-    const flow = definition.name;
-    if (endRun !== undefined) {
-      onRunEnd?.(run, endRun, after.value);
-      const { status, failure, at } = endRun;
-      observe?.({ kind: "run.ended", at, run, flow, status, ...(failure && { failure }) });
-    } else if (wait !== undefined) {
-      if (wait.kind === "human" || wait.kind === "signal") {
-        onPark?.(run);
-        if (parentRun !== undefined) onPark?.(parentRun.run); // it may be paused for what its child asks
-      }
-      const { path, visit, kind } = wait;
-      observe?.({ kind: "fiber.parked", at: ambient.clock.now(), run, flow, path, visit, wait: kind });
+  #tell({ run, parentRun }: Resident, { transition: { endRun, wait }, after }: Advance): void {
+    const { onRunEnd, onPark } = this.#with.worker;
+    if (endRun !== undefined) onRunEnd?.(run, endRun, after.value);
+    else if (wait?.kind === "human" || wait?.kind === "signal") {
+      onPark?.(run);
+      if (parentRun !== undefined) onPark?.(parentRun.run); // it may be paused for what its child asks
     }
   }
 

@@ -1,5 +1,5 @@
 import { FlujoError, NonRetryableError, RetryAfter } from "../domain/errors.ts";
-import { type Failure, failureFrom } from "../domain/failure.ts";
+import { failureFrom } from "../domain/failure.ts";
 import { invariant } from "../domain/result.ts";
 import { sameWire } from "../domain/canonical.ts";
 import { issuesText, type Schema, validate } from "../domain/schema.ts";
@@ -12,7 +12,6 @@ import type { Attempt } from "../policies/policy.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
 import { type StepHost, WorkerStepContext } from "./step-context.ts";
 
-type Told = "step.started" | "step.completed" | "step.failed";
 type Outcome = Extract<Happened, { type: "step.succeeded" | "step.failed" }>;
 
 /** Runs one attempt of a step, or of a compensation, and says what came of it as a value: never throws. Source: Flujo, StepCoordinator. */
@@ -36,7 +35,7 @@ export class StepCoordinator {
     const startedAt = this.#host.ambient.clock.now();
     const context = new WorkerStepContext(resident, doing, this.#host);
     resident.abort = (reason) => context.abort(reason);
-    this.#tell("step.started", resident, startedAt);
+    this.#tellStart(resident, startedAt);
     const done = (result: unknown): Outcome | Promise<Outcome> => this.#succeeded(resident, context, result, startedAt);
     const failed = (thrown: unknown): Outcome => this.#failed(resident, node, thrown, startedAt);
     try {
@@ -59,7 +58,6 @@ export class StepCoordinator {
     const draft = draftOf(context, resident.fiber.context);
     const finish = (changed: { readonly context?: Wire }): Outcome => {
       resident.abort = undefined;
-      this.#tell("step.completed", resident, startedAt);
       return { type: "step.succeeded", startedAt, output, ...changed };
     };
     const { context: schema } = resident.definition;
@@ -71,9 +69,7 @@ export class StepCoordinator {
     const { doing } = resident.fiber;
     invariant(doing.kind === "step" || doing.kind === "undo", "a step was running");
     resident.abort = undefined;
-    const outcome = failed(thrown, configOf(node, doing.kind), doing.attempt, startedAt);
-    this.#tell("step.failed", resident, startedAt, outcome.failure);
-    return outcome;
+    return failed(thrown, configOf(node, doing.kind), doing.attempt, startedAt);
   }
 
   #attempt(
@@ -92,15 +88,11 @@ export class StepCoordinator {
     };
   }
 
-  #tell(kind: Told, resident: Resident, startedAt: number, why?: Failure): void {
-    const { doing } = resident.fiber;
+  /** What came of it is told by the driver, once it is recorded: only then is it known whether there is another attempt. */
+  #tellStart({ run, definition, fiber: { doing } }: Resident, at: number): void {
     if (this.#observe === undefined || (doing.kind !== "step" && doing.kind !== "undo")) return;
-    const at = this.#host.ambient.clock.now();
     const { path, visit, attempt } = doing;
-    const base = { at, run: resident.run, flow: resident.definition.name, path, visit, attempt };
-    if (kind === "step.started") this.#observe({ kind, ...base });
-    else if (kind === "step.completed") this.#observe({ kind, ...base, durationMs: at - startedAt });
-    else if (why !== undefined) this.#observe({ kind, ...base, durationMs: at - startedAt, failure: why });
+    this.#observe({ kind: "step.started", at, run, flow: definition.name, path, visit, attempt });
   }
 }
 
