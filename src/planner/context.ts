@@ -52,7 +52,6 @@ interface Change {
 }
 
 type Path = readonly string[];
-type Changes = Map<string, { readonly path: Path; readonly changes: Change[] }>;
 
 function conflict(mine: Change, theirs: Change, key: string): never {
   throw new FlujoError(
@@ -70,16 +69,54 @@ function mergeWith(
   reducers: ReadonlyMap<string, Reducer>,
   resolve: Resolve,
 ): Wire {
-  const all: Changes = new Map();
-  for (const { name, context } of children)
-    if (context !== before) collect(before, context, [], { by: name, reducers, into: all });
   let merged = before;
-  for (const [key, { path, changes }] of all) {
+  for (const { path, changes } of changesOf(before, children, reducers)) {
+    const key = path.join(".");
     const reducer = reducers.get(key);
     const to = reducer === undefined ? agreed(key, changes, resolve) : reduce(reducer, at(before, path), changes);
     merged = put(merged, path, to);
   }
   return merged;
+}
+
+interface Changed {
+  readonly path: Path;
+  readonly changes: readonly Change[];
+}
+
+/** What the children changed, place by place. Where one replaced or removed what another changed inside, both changed the whole. */
+function changesOf(
+  before: Wire,
+  children: readonly ChildContext[],
+  reducers: ReadonlyMap<string, Reducer>,
+): readonly Changed[] {
+  const changed = children.map(({ context }) => {
+    const paths: Path[] = [];
+    if (context !== before) collect(before, context, [], { reducers, into: paths });
+    return paths;
+  });
+  const known = new Set(changed.flatMap((paths) => paths.map(textOf)));
+  const found = new Map<string, { readonly path: Path; readonly changes: Change[] }>();
+  for (const [i, { name, context }] of children.entries()) {
+    const mine = new Map((changed[i] ?? []).map((path) => outermost(path, known)).map((path) => [textOf(path), path]));
+    for (const [text, path] of mine) {
+      const place = found.get(text) ?? { path, changes: [] };
+      place.changes.push({ by: name, to: at(context, path) });
+      found.set(text, place);
+    }
+  }
+  return [...found.values()];
+}
+
+/** Keys may contain dots: as text, paths are told apart by their quotes. */
+const textOf = (path: Path): string => JSON.stringify(path);
+
+function outermost(path: Path, known: ReadonlySet<string>): Path {
+  for (let length = 0; length < path.length; length++) {
+    const above = path.slice(0, length);
+    if (known.has(textOf(above))) return above;
+  }
+  return path;
 }
 
 function agreed(key: string, changes: readonly Change[], resolve: Resolve): Wire | undefined {
@@ -95,27 +132,21 @@ const isRecord = (wire: Wire | undefined): wire is { readonly [key: string]: Wir
   !Array.isArray(wire) &&
   !Object.keys(wire).some((key) => key.startsWith("$"));
 
-/** Where the changes of one child are collected. */
 interface Collecting {
-  readonly by: string;
   readonly reducers: ReadonlyMap<string, Reducer>;
-  readonly into: Changes;
+  readonly into: Path[];
 }
 
-/** Arrays and tagged values are leaves; a key with a reducer is a leaf whatever it holds. */
+/** Where a child changed something. Arrays and tagged values are leaves; a key with a reducer is a leaf whatever it holds. */
 function collect(before: Wire | undefined, after: Wire | undefined, path: Path, collecting: Collecting): void {
   if (same(before, after)) return;
-  const { by, reducers, into } = collecting;
-  const key = path.join(".");
-  if (isRecord(before) && isRecord(after) && !reducers.has(key)) {
-    for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
-      collect(own(before, name), own(after, name), [...path, name], collecting);
-    }
+  const { reducers, into } = collecting;
+  if (!isRecord(before) || !isRecord(after) || reducers.has(path.join("."))) {
+    into.push(path);
     return;
   }
-  const known = into.get(key) ?? { path, changes: [] };
-  known.changes.push({ by, to: after });
-  into.set(key, known);
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)]))
+    collect(own(before, name), own(after, name), [...path, name], collecting);
 }
 
 const own = (record: { readonly [key: string]: Wire }, name: string): Wire | undefined =>
