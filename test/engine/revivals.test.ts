@@ -166,6 +166,20 @@ describe.each(STORES)("a retry of a failed run on %s", (store) => {
     expect(await eventsOf(flujo, runId, "wait.opened")).toHaveLength(2);
   });
 
+  it("still has the signals that were accepted before it ended and not taken yet", async () => {
+    await using scene = new Scene(store);
+    const waits = flow("waits", { version: "1" }).waitForSignal("first", "first").waitForSignal("go", "go").build();
+    const flujo = scene.open({ flows: [waits] });
+    const { runId } = await flujo.run(waits, 0);
+    expect(await flujo.signal(runId, "go", "early", { id: "a" })).toBe("delivered");
+    await flujo.cancel(runId);
+    await flujo.result(runId, { until: "end" });
+    await flujo.retry(runId);
+    expect((await flujo.get(runId)).unconsumed).toMatchObject([{ name: "go", id: "a" }]);
+    await flujo.signal(runId, "first");
+    expect(await flujo.handle(runId).output()).toBe("early");
+  });
+
   it("is refused while it goes on, has completed, or is unknown", async () => {
     await using scene = new Scene(store);
     const waits = flow("waits", { version: "1" }).waitForSignal("go", "go").build();
