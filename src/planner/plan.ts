@@ -32,12 +32,8 @@ function take(planning: Planning, happened: Happened): void {
   const { draft, effects } = planning;
   const { doing } = draft;
   switch (happened.type) {
-    case "began": {
-      if (doing.kind !== "new") return;
-      const node = draft.definition.nodes.get(doing.path);
-      if (node !== undefined) draft.enter(node, doing.visit);
-      return;
-    }
+    case "began":
+      return begin(planning);
     case "step.succeeded": {
       const { output, context, startedAt } = happened;
       if (doing.kind === "step") {
@@ -116,8 +112,17 @@ function take(planning: Planning, happened: Happened): void {
 
 const definitionPath = (planning: Planning): string => planning.definition.root.path;
 
-/** Fails whatever the fiber is at. A compensation that cannot go on counts as failed; the others still run. */
+/** Goes down to the first leaf: structure, not decision, so it leaves no fact. */
+function begin({ draft }: Planning): void {
+  const { doing } = draft;
+  if (doing.kind !== "new") return;
+  const node = draft.definition.nodes.get(doing.path);
+  if (node !== undefined) draft.enter(node, doing.visit);
+}
+
+/** Fails whatever the fiber is at, inside the attempts around it. A compensation that cannot go on counts as failed; the others still run. */
 function broken(planning: Planning, what: Failure): void {
+  begin(planning);
   const { doing } = planning.draft;
   if (doing.kind === "undo") {
     const { path, visit, attempt } = doing;
