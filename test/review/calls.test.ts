@@ -79,7 +79,7 @@ describe.each(STORES)("calls on %s", (store) => {
     expect(ill).toEqual([]);
   });
 
-  it.fails("counts a child run once, although it was retried by hand and failed again", async () => {
+  it("counts a child run once, although it was retried by hand and failed again", async () => {
     await using scene = new Scene(store);
     const racer = flow("racer", { version: "1" })
       .input(z.number())
