@@ -7,6 +7,8 @@ const POLL_MS = 500;
 /** A run of many fibers parks often, and reading its status costs with their number: looking takes a twentieth of the time. */
 const THROTTLE_MS = 20;
 const THROTTLE_FACTOR = 20;
+/** A clock that was set forward during a look, or a process that was suspended, must not silence it for minutes. */
+const MAX_PAUSE_MS = 2_000;
 
 /** A process may wait for very many runs: each poll looks at some of them, in turn. */
 const LOOKS_PER_POLL = 500;
@@ -122,7 +124,8 @@ export class Waiters {
     }
     for (const run of runs) await this.#lookAt(run);
     this.#looking = false;
-    const pauseMs = Math.max(THROTTLE_MS, (this.#ambient.clock.now() - now) * THROTTLE_FACTOR);
+    const tookMs = this.#ambient.clock.now() - now;
+    const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(THROTTLE_MS, tookMs * THROTTLE_FACTOR));
     this.#soonest = now + pauseMs;
     this.#lookWithin(this.#urgent.size > 0 ? pauseMs : Math.max(POLL_MS, pauseMs));
   }
