@@ -29,11 +29,11 @@ export interface SimulationReport {
   readonly facts: ReadonlyMap<string, number>;
 }
 
-/** With no more trouble, every run must end within this. Waits are answered each half second; flows sleep for seconds. */
+/**
+ * With no more trouble, every run must end within this, and whoever waits for one must hear of it. Waits are answered each half
+ * second and flows sleep for seconds, but a process looks for results the less often the longer its last look took.
+ */
 const PATIENCE_MS = 1_200_000;
-
-/** Whoever waits for the result of a run that has ended hears of it within this; a clock set back by 8 s delays a poll as long. */
-const LAST_LOOK_MS = 15_000;
 
 /** Runs one world from its seed: the same seed is the same world, action by action. */
 export async function simulate({ seed, flows, commit, show = 40 }: SimulationOptions): Promise<SimulationReport> {
@@ -58,7 +58,7 @@ export async function simulate({ seed, flows, commit, show = 40 }: SimulationOpt
   };
   answer();
   await loop.run(loop.now + PATIENCE_MS, () => stop() || isOver());
-  if (!stop() && isOver()) await loop.run(loop.now + LAST_LOOK_MS, () => stop() || clients.unheard.length === 0);
+  if (!stop() && isOver()) await loop.run(loop.now + PATIENCE_MS, () => stop() || clients.unheard.length === 0);
   if (!stop()) await conclude(cluster, clients, isOver());
   return {
     seed,
