@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Flujo, type FlujoOptions } from "flujo";
 import type { Store } from "../../src/ports/store.ts";
+import { sqliteStore } from "../../src/sqlite.ts";
 import { memoryStore } from "../../src/testing.ts";
 import { ambientOf, type VirtualClock } from "./clock.ts";
 
@@ -22,6 +23,7 @@ export class Scene implements AsyncDisposable {
   readonly #clock: VirtualClock | undefined;
   readonly #opened: Flujo[] = [];
   #memory: Store | undefined;
+  #sqlite: Store | undefined;
 
   constructor(name: StoreName, clock?: VirtualClock) {
     this.#name = name;
@@ -48,6 +50,13 @@ export class Scene implements AsyncDisposable {
     return flujo;
   }
 
+  /** The store itself, to look behind the surface. */
+  async store(): Promise<Store> {
+    const store = this.#store();
+    if (typeof store !== "string") return store;
+    return (this.#sqlite ??= await sqliteStore({ path: this.path("flujo.db") }));
+  }
+
   #store(): string | Store {
     if (this.#name === "sqlite") return this.uri;
     return (this.#memory ??= memoryStore(this.#clock && { clock: this.#clock }));
@@ -64,6 +73,7 @@ export class Scene implements AsyncDisposable {
       if (ill.length > 0) throw new Error(`The store is not in order:\n${ill.join("\n")}`);
     } finally {
       await this.#memory?.close();
+      await this.#sqlite?.close();
       rmSync(this.folder, { recursive: true, force: true });
     }
   }

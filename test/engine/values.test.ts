@@ -34,6 +34,34 @@ describe.each(STORES)("a large value on %s", (store) => {
     );
   });
 
+  it("is stored once, and travels as a reference", async () => {
+    await using scene = new Scene(store);
+    const big = "b".repeat(100 * KILOBYTE);
+    const echo = flow("echo", { version: "1" })
+      .input(z.object({ big: z.string() }))
+      .step("keep", (value, ctx) => {
+        ctx.context["kept"] = value;
+        return value;
+      })
+      .map(
+        "each",
+        ({ big: text }) => [{ big: text }, { big: text }],
+        (b) => b.waitForSignal("go", "go").step("end", (_, ctx) => ctx.context["kept"]),
+      )
+      .build();
+    const flujo = scene.open({ flows: [echo] });
+    const { runId } = await flujo.run(echo, { big });
+    const behind = await scene.store();
+    const rows = JSON.stringify([await behind.history(runId), await behind.fibers(runId), await behind.load(runId)]);
+    expect(rows.length).toBeLessThan(20_000);
+    const hashes = new Set([...rows.matchAll(/"\$blob":"([0-9a-f]{64})"/g)].map(([, hash = ""]) => hash));
+    expect(hashes.size).toBeLessThanOrEqual(3); // the value, the list of items, the context
+    for (const hash of hashes) expect(await behind.blob(hash)).toContain(big);
+    await flujo.signal(runId, "go");
+    await flujo.signal(runId, "go");
+    expect(await flujo.handle(runId).output()).toEqual([{ big }, { big }]);
+  });
+
   it("survives a wait, a change of process, a fork and a join, a child run, a context and a signal", async () => {
     await using scene = new Scene(store);
     const big = "y".repeat(100 * KILOBYTE);
