@@ -96,33 +96,66 @@ export function lasting(definition: Definition, rows: readonly Row[]): readonly 
 const isRetry = ({ facts }: Row): boolean => facts.some(({ type }) => type === "run.retried");
 
 /**
- * The history without the ending: for each fiber, only the rows before its failure began. Goes backwards from the end of the
- * root: through the fork that failed into the children that failed or were cancelled, and leaves those alone that completed.
+ * The history without the ending: for each fiber, only what it recorded before its failure began. Goes backwards from the end of
+ * the root: through the fork that failed into the children that failed or were cancelled, and leaves those alone that completed.
  */
 export function withoutEnding(definition: Definition, rows: readonly Row[]): readonly Row[] {
-  const cuts = new Map<FiberKey, number>();
+  const cuts = new Map<FiberKey, Cut>();
   cutEnding(definition, rows, ROOT_FIBER, cuts);
-  return rows.filter(({ fiber, seq }) => seq < (cuts.get(fiber) ?? Number.POSITIVE_INFINITY));
+  return rows.flatMap((row) => {
+    const cut = cuts.get(row.fiber);
+    if (cut === undefined || row.seq < cut.seq) return [row];
+    return row.seq === cut.seq && cut.kept > 0 ? [{ ...row, facts: row.facts.slice(0, cut.kept) }] : [];
+  });
 }
 
-function cutEnding(definition: Definition, rows: readonly Row[], key: FiberKey, cuts: Map<FiberKey, number>): void {
+/** Where the ending of a fiber begins: in the transition `seq`, after as many facts as are kept of it. */
+interface Cut {
+  readonly seq: number;
+  readonly kept: number;
+}
+
+function cutEnding(definition: Definition, rows: readonly Row[], key: FiberKey, cuts: Map<FiberKey, Cut>): void {
   const own = rows.filter(({ fiber }) => fiber === key);
   const last = own.findLast(({ facts }) =>
     facts.some((fact) => fact.type === "fiber.ended" && fact.outcome !== "completed"),
   );
   if (last === undefined) return;
-  const failed = last.facts.find((fact) => fact.type === "fork.failed");
+  const failed = last.facts.slice(keptOf(definition, last)).find((fact) => fact.type === "fork.failed");
   const began = own.find(({ facts }) => facts.some((fact) => startsTheEnd(fact, failed?.fork)));
-  const cut = Math.min(last.seq, began?.seq ?? last.seq);
+  const first = began !== undefined && began.seq < last.seq ? began : last;
+  const cut: Cut = { seq: first.seq, kept: keptOf(definition, first, failed?.fork) };
   cuts.set(key, cut);
   if (failed === undefined) return;
   // A child whose failure was taken in before (`settled`, `atLeast`) has been counted: to run it again would count it twice.
   const counted = own
-    .filter(({ seq }) => seq < cut)
+    .filter(({ seq }) => seq < cut.seq)
     .flatMap(({ facts }) => facts.flatMap((fact) => endedIn(fact, failed.fork)));
   for (const { key: child, parent } of childrenOf(definition, rows, key, failed.fork))
     if (!counted.includes(parent?.ordinal ?? -1)) cutEnding(definition, rows, child, cuts);
 }
+
+/**
+ * How many facts of the transition in which the ending begins are kept: those up to the last that was a success. A step that is
+ * finished there, an answer that was taken, is not asked for again because the decision after it failed.
+ */
+function keptOf(definition: Definition, { facts }: Row, fork?: number): number {
+  // What the flow's own schema refused, the last step has to make anew.
+  if (facts.some((fact) => fact.type === "node.failed" && fact.path === definition.root.path)) return 0;
+  const end = facts.findIndex((fact) => startsTheEnd(fact, fork));
+  return (end < 0 ? facts : facts.slice(0, end)).findLastIndex(({ type }) => SUCCESSES.has(type)) + 1;
+}
+
+const SUCCESSES: ReadonlySet<Fact["type"]> = new Set<Fact["type"]>([
+  "step.completed",
+  "branch.chosen",
+  "loop.decided",
+  "fork.joined",
+  "wait.answered",
+  "wait.timed_out",
+  "timer.fired",
+  "call.completed",
+]);
 
 const startsTheEnd = (fact: Fact, fork: number | undefined): boolean =>
   fact.type === "cancel.requested" || (fact.type === "fork.decided" && fact.fork === fork && fact.verdict === "fail");
