@@ -162,7 +162,7 @@ function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kin
   const fresh: Doing =
     doing.kind === "step"
       ? { kind: "step", path: doing.path, visit: doing.visit, attempt: 1 }
-      : reopen.includes(doing.kind) && "path" in doing
+      : (reopen.includes(doing.kind) || isOverdue(doing, now)) && "path" in doing
         ? { kind: "decide", path: doing.path, visit: doing.visit }
         : doing;
   const { deadlineAt: __, ...unbounded } = fiber;
@@ -171,6 +171,10 @@ function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kin
     return { ...fiber, doing: fresh };
   return { ...unbounded, doing: fresh, deadlineAt: now + definition.timeoutMs };
 }
+
+/** A wait that failed for want of an answer: it is asked again, with its whole time, or it would fail again at once. */
+const isOverdue = (doing: Doing, now: number): boolean =>
+  doing.kind === "wait" && doing.wait !== "timer" && doing.deadlineAt !== undefined && doing.deadlineAt <= now;
 
 /** Rebuilt fibers as store rows, and messages from children that have ended and were not heard yet. */
 function storeRows(
