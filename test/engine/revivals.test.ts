@@ -1,6 +1,7 @@
 import { flow, type Flujo } from "flujo";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { VirtualClock } from "./clock.ts";
 import { codeOf, completedSteps, eventsOf, eventually, gate, outline } from "./reading.ts";
 import { Scene, STORES } from "./scene.ts";
 
@@ -178,6 +179,67 @@ describe.each(STORES)("a retry of a failed run on %s", (store) => {
     expect((await flujo.get(runId)).unconsumed).toMatchObject([{ name: "go", id: "a" }]);
     await flujo.signal(runId, "first");
     expect(await flujo.handle(runId).output()).toBe("early");
+  });
+
+  it("does not repeat the step before a decision that failed", async () => {
+    await using scene = new Scene(store);
+    const bench = new Bench();
+    let broken = true;
+    const decide = <T>(answer: T): T => {
+      if (broken) throw new Error("undecided");
+      return answer;
+    };
+    const start = (name: string) => flow(name, { version: "1" }).input(z.number()).step("a", bench.step(name));
+    const flows = [
+      start("if").if(
+        "if",
+        () => decide(true),
+        (b) => b.step("b", (n) => n),
+      ),
+      start("map").map(
+        "map",
+        () => decide([5]),
+        (b) => b.step("b", (n) => n),
+      ),
+      start("while").while(
+        "while",
+        (n) => decide(n < 2),
+        (b) => b.step("b", (n) => n + 1),
+        { max: 3 },
+      ),
+      start("sleep").sleep("sleep", () => decide(0)),
+      start("wait").waitForSignal("wait", "w", { deadline: () => decide(0), onTimeout: () => "late" }),
+    ].map((one) => one.build());
+    const flujo = scene.open({ flows });
+    for (const one of flows) {
+      broken = true;
+      const failed = await flujo.run(one, 0);
+      expect(failed).toMatchObject({ status: "failed", failure: { message: "undecided" } });
+      broken = false;
+      const again = await flujo.retry(failed.runId);
+      expect([one.name, (await again.result({ until: "end" })).status]).toEqual([one.name, "completed"]);
+      const places = await completedSteps(flujo, failed.runId);
+      expect([one.name, new Set(places).size]).toEqual([one.name, places.length]);
+    }
+    expect(bench.calls).toEqual(flows.map(({ name }) => name));
+  });
+
+  it("gives a wait whose deadline has passed its time again", async () => {
+    const clock = new VirtualClock();
+    await using scene = new Scene(store, clock);
+    const asks = flow("asks", { version: "1" })
+      .input(z.number())
+      .step("a", (n) => n)
+      .human("ask", { message: "?", deadline: "1 hour" })
+      .build();
+    const flujo = scene.open({ flows: [asks] });
+    const { runId } = await clock.until(flujo.run(asks, 0));
+    await clock.pass(3_600_000);
+    await clock.until(flujo.result(runId, { until: "end" }), 5_000);
+    await flujo.retry(runId);
+    const again = await clock.until(flujo.result(runId), 5_000);
+    expect(again).toMatchObject({ status: "paused", pauses: [{ path: "root/ask" }] });
+    expect(await clock.until(flujo.resume(runId, "yes"))).toMatchObject({ status: "completed", output: "yes" });
   });
 
   it("is refused while it goes on, has completed, or is unknown", async () => {
