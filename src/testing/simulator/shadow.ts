@@ -56,10 +56,21 @@ export class Shadow {
       this.#seen.some((event, i) => i >= this.#seen.length - 3 && events[i] !== event)
     )
       this.#fail("its history was changed (I6)");
-    for (let i = this.#seen.length; i < events.length; i++) this.#take(events[i] as EventRecord);
-    this.#seen = events.slice();
+    this.#takeAll(events);
     for (const row of run.fibers.values()) this.#compare(row);
     this.#checkEnd();
+  }
+
+  /** A fork of a run that was retried brings several new beginnings along: the last one counts. */
+  #takeAll(events: readonly EventRecord[]): void {
+    const isBeginning = ({ facts }: EventRecord): boolean =>
+      (facts as unknown as readonly Fact[]).some(({ type }) => type === "run.retried" || type === "run.forked");
+    let beginning = events.length - 1;
+    while (beginning >= this.#seen.length && !isBeginning(events[beginning] as EventRecord)) beginning -= 1;
+    if (beginning >= this.#seen.length) this.#restart();
+    for (let i = Math.max(this.#seen.length, beginning + 1); i < events.length; i++)
+      this.#take(events[i] as EventRecord, events[i - 1]);
+    this.#seen = events.slice();
   }
 
   /** The same from scratch, the way a revived run is rebuilt. */
@@ -94,12 +105,10 @@ export class Shadow {
     return blob === undefined ? this.#fail(`blob ${wire.$blob} is gone`) : (JSON.parse(blob.text) as Wire);
   }
 
-  #take(event: EventRecord): void {
+  #take(event: EventRecord, last: EventRecord | undefined): void {
     const { seq, fiber: key } = event;
     const facts = this.#facts(event);
-    const last = this.#seen.at(-1);
     if (last !== undefined && last.seq >= seq) this.#fail(`event ${seq} does not follow the one before it (I6)`);
-    if (facts.some(({ type }) => type === "run.retried" || type === "run.forked")) return this.#restart();
     if (this.#ended !== undefined) this.#fail(`event ${seq} was recorded after the run had ended (I6)`);
     for (const fact of facts) this.#fold(key, fact);
   }

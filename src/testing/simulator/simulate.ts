@@ -57,8 +57,7 @@ export async function simulate({ seed, flows, commit, show = 40 }: SimulationOpt
     loop.after(500, answer);
   };
   answer();
-  await loop.run(loop.now + PATIENCE_MS, () => stop() || isOver());
-  if (!stop() && isOver()) await loop.run(loop.now + PATIENCE_MS, () => stop() || clients.unheard.length === 0);
+  await loop.run(loop.now + PATIENCE_MS, () => stop() || (isOver() && clients.unheard.length === 0));
   if (!stop()) await conclude(cluster, clients, isOver());
   return {
     seed,
