@@ -73,9 +73,10 @@ const checkEnd: Check = ({ run, fibers, messages }) => {
       ...(run.endedAt === undefined ? [] : [`it is ${run.status} and has an end time`]),
     ];
   }
+  const own = messages.filter(({ id }) => id === undefined); // those from outside stay: a retry takes them up
   return [
     ...(fibers.length > 0 ? [`it is ${run.status} and still has ${fibers.length} fibers`] : []),
-    ...(messages.length > 0 ? [`it is ${run.status} and still has ${messages.length} messages`] : []),
+    ...(own.length > 0 ? [`it is ${run.status} and still has ${own.length} messages of the engine`] : []),
     ...(run.endedAt === undefined ? [`it is ${run.status} and has no end time`] : []),
   ];
 };
@@ -140,7 +141,9 @@ const checkJoins: Check = ({ run, fibers, children }) =>
       const alive = fibers.some(({ parent, position }) => parent === fiber.key && position !== "ended");
       const reply = children.some(
         ({ parent, status }) =>
-          !isEnd(status) && parent?.fiber === fiber.key && wait?.names.includes(parent.reply) === true,
+          !isEnd(status) &&
+          parent?.fiber === fiber.key &&
+          wait?.names.includes(parent.reply.replace(/#.*$/, "")) === true, // the reply names the child, too
       );
       if (wait?.kind === "join" && !alive)
         return [`fiber ${fiber.key} of ${run.flow} waits for children that are no more`];
