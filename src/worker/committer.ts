@@ -20,6 +20,8 @@ export class Committer {
   readonly #onError: (error: unknown) => void;
   readonly #batcher: Batcher<Transition, CommitOutcome>;
   #closed = false;
+  /** Ends the pause before the next try. */
+  #endPause: (() => void) | undefined;
 
   constructor(store: Pick<RunStore, "commit" | "capabilities">, ambient: Ambient, onError: (error: unknown) => void) {
     this.#store = store;
@@ -41,6 +43,7 @@ export class Committer {
   close(): void {
     this.#closed = true;
     this.#batcher.drop(LOST);
+    this.#endPause?.();
   }
 
   async #deliver(batch: readonly Transition[]): Promise<readonly CommitOutcome[]> {
@@ -50,9 +53,19 @@ export class Committer {
       } catch (error) {
         this.#onError(error);
         const waitMs = delayMs * (0.5 + this.#ambient.random() / 2);
-        await new Promise<void>((resolve) => this.#ambient.clock.after(waitMs, resolve));
+        if (!this.#closed) await this.#pause(waitMs);
       }
     }
     return batch.map(() => LOST);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#ambient.clock.after(ms, resolve);
+      this.#endPause = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 }

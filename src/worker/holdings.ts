@@ -28,11 +28,14 @@ export class Holdings {
   readonly #faults = new Map<string, number>();
   #doubt = false;
   #leasing = 0;
+  /** Those, and others that wait for a release to be over. */
+  #coming = 0;
   /** Held when a doubt was settled: a commit on its way may have let one go by then, and a lost claim may have taken it again. */
   #spared = new Set<Resident>();
   /** The last release under way, and who waits for the leases on their way to arrive. */
   #releasing: Promise<void> | undefined;
   readonly #drained: (() => void)[] = [];
+  readonly #arrived: (() => void)[] = [];
 
   constructor(
     queue: Pick<TaskQueue, "release">,
@@ -65,6 +68,7 @@ export class Holdings {
 
   /** Runs an operation whose answer may give leases. */
   async leasing<T>(operation: () => Promise<T>): Promise<T> {
+    this.#coming += 1;
     while (this.#releasing !== undefined) await this.#releasing;
     this.#leasing += 1;
     try {
@@ -73,9 +77,16 @@ export class Holdings {
       this.#doubt = true;
       throw error;
     } finally {
+      this.#coming -= 1;
       this.#leasing -= 1;
       if (this.#leasing === 0) for (const goOn of this.#drained.splice(0)) goOn();
+      if (this.#coming === 0) for (const goOn of this.#arrived.splice(0)) goOn();
     }
+  }
+
+  /** Resolves when nothing that may give leases is on its way. */
+  async settled(): Promise<void> {
+    if (this.#coming > 0) await new Promise<void>((resolve) => this.#arrived.push(resolve));
   }
 
   /** An answer that may have given leases did not come. */

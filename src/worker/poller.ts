@@ -44,6 +44,7 @@ export class Poller {
     this.wake();
   }
 
+  /** Looks no more. Resolves when the look under way is over, whose claim may still bring something. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe?.();

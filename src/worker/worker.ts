@@ -1,5 +1,5 @@
 import { FlujoError } from "../domain/errors.ts";
-import { failure, failureFrom } from "../domain/failure.ts";
+import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import type { RunId, WorkerId } from "../domain/ids.ts";
 import type { Definition } from "../definition/definition.ts";
 import { ExecutionManager } from "../engine/execution-manager.ts";
@@ -21,6 +21,8 @@ import { StepCoordinator } from "./step-coordinator.ts";
 /** Adoptions beyond the limit after which a fiber is ended without asking the planner, whose failing may be what is wrong. */
 const GIVE_UP_AFTER = 3;
 const ABORT_GRACE_MS = 1_000;
+/** What cannot be ended now is tried again, but not as fast as this process can. */
+const CONDEMN_AGAIN_MS = 1_000;
 
 /**
  * Claims ready fibers and advances them. A fiber stays resident while there is something to do: no re-queue, no re-read, no
@@ -113,28 +115,36 @@ export class Worker implements AsyncDisposable {
       () => true,
       () => false, // whoever started it has been told why it could not
     );
-    await this.#poller.stop();
-    if (!(await this.#drained(this.#settings.drainMs))) {
+    const looked = this.#poller.stop();
+    const quiet = looked.then(() => this.#drained());
+    const { drainMs } = this.#settings;
+    if (!(await this.#within(drainMs, quiet))) {
       this.#aborting = true;
       this.#holdings.abortAll(new FlujoError("CLOSED", "the worker is stopping"));
-      await this.#drained(Math.min(ABORT_GRACE_MS, this.#settings.drainMs));
+      await this.#within(Math.min(ABORT_GRACE_MS, drainMs), quiet);
       this.#holdings.dropAll();
     }
     const { epoch } = this.#keeper;
     await this.#keeper.stop();
-    this.#committer.close();
+    this.#committer.close(); // a look for work may wait for a fork that cannot be committed: that ends here
+    await looked;
+    await this.#holdings.settled(); // what comes to this worker after it has given all back would be its for ever
     if (started !== true) return;
     const { ambient, store, observe } = this.#deps;
     await store.release(this.id, epoch).catch((error: unknown) => this.#failed("release", error));
     observe?.({ kind: "worker.stopped", at: ambient.clock.now(), worker: this.id });
   }
 
-  /** True when nothing is driven any more; false when the time is up first. */
-  async #drained(withinMs: number): Promise<boolean> {
-    if (this.#driving.size === 0) return true;
+  /** Resolves when nothing is driven any more. */
+  #drained(): Promise<void> {
+    return this.#driving.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** False when the time is up first. */
+  #within(ms: number, done: Promise<void>): Promise<boolean> {
     return new Promise((resolve) => {
-      const cancel = this.#deps.ambient.clock.after(withinMs, () => resolve(false));
-      this.#idle.push(() => {
+      const cancel = this.#deps.ambient.clock.after(ms, () => resolve(false));
+      void done.then(() => {
         cancel();
         resolve(true);
       });
@@ -185,15 +195,11 @@ export class Worker implements AsyncDisposable {
       "WORKER_LOST",
       `${deliveries - 1} workers in a row took this up and were lost without progress`,
     );
-    if (deliveries > maxDeliveries + GIVE_UP_AFTER) {
-      void this.#committer.commit(this.#manager.condemn(row, lease, lost));
-      return;
-    }
+    if (deliveries > maxDeliveries + GIVE_UP_AFTER) return void this.#condemn(row, lease, lost);
     const { run, key, fingerprint, metadata, parentRun, parent, fork, ordinal, seq, messages, cancel } = row;
     const rest = { deliveries, messages, cancel, dropped: false, abort: undefined };
     const first: Happened | undefined = deliveries > maxDeliveries ? { type: "broken", failure: lost } : undefined;
-    const condemn = (why: unknown): void =>
-      void this.#committer.commit(this.#manager.condemn(row, lease, failureFrom(why)));
+    const condemn = (why: unknown): void => void this.#condemn(row, lease, failureFrom(why));
     this.#adopting(
       { run, key, epoch: lease.epoch },
       row,
@@ -204,6 +210,13 @@ export class Worker implements AsyncDisposable {
         ),
       condemn,
     );
+  }
+
+  /** Ends a fiber that nobody can go on with. Where that is refused it is given back: this worker does not know of it. */
+  async #condemn(row: LeasedFiber, lease: Lease, why: Failure): Promise<void> {
+    const { status } = await this.#committer.commit(this.#manager.condemn(row, lease, why));
+    if (status !== "committed")
+      this.#holdings.giveBack({ run: row.run, fiber: row.key }, lease.epoch, CONDEMN_AGAIN_MS);
   }
 
   /** Brings a fiber's large values back, when it has some, and goes on. What can never be read is condemned; a store in trouble is not. */
