@@ -147,7 +147,7 @@ export class LeaseKeeper {
     const { clock } = this.#ambient;
     try {
       if (!this.#held) await this.#register();
-      else if (clock.now() - this.#renewedAt >= this.#settings.heartbeatMs) await this.#beat();
+      else if (this.#beatDue(clock.now())) await this.#beat();
       if (this.#held && !this.#stopped) this.#guardFromNow();
     } catch (error) {
       this.#events.failed("heartbeat", error);
@@ -160,6 +160,11 @@ export class LeaseKeeper {
     } catch (error) {
       this.#events.failed("sweep", error);
     }
+  }
+
+  /** A renewal in the future: the clock was set back, and how long ago it was nobody knows. */
+  #beatDue(now: number): boolean {
+    return now - this.#renewedAt >= this.#settings.heartbeatMs || now < this.#renewedAt;
   }
 
   async #beat(): Promise<void> {
