@@ -1,3 +1,5 @@
+import { LIMITS } from "./limits.ts";
+
 /**
  * Every error of flujo, in one table. The CLI's exit code, the HTTP status and the docs read the same rows.
  * `help` says what to do; the message of an instance says what was expected and what was found.
@@ -225,13 +227,23 @@ export class NonRetryableError extends Error {
   }
 }
 
+const MAX_MS = LIMITS.retryAfterMs;
+export const retryAfterAllowed = (delayMs: number): boolean => delayMs <= MAX_MS && delayMs > Number.NEGATIVE_INFINITY;
+
 /** Throw this from a step to say when to try again, for example from a `Retry-After` header. */
 export class RetryAfter extends Error {
   override readonly name: string = "RetryAfter";
   /** Delay before the next attempt, in milliseconds. */
   readonly delayMs: number;
 
+  /**
+   * `delayMs`: at most 30 days; in the past = at once. Throws OPTION_INVALID for anything else, so that the attempt fails with
+   * that and is tried again after the ordinary delay.
+   */
   constructor(delayMs: number, message = `try again in ${delayMs} ms`, options?: ErrorOptions) {
+    if (!retryAfterAllowed(delayMs)) {
+      throw new FlujoError("OPTION_INVALID", `RetryAfter: expected at most ${MAX_MS} ms but found ${delayMs}`, options);
+    }
     super(message, options);
     this.delayMs = delayMs;
   }

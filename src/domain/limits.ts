@@ -3,12 +3,14 @@ import { invariant } from "./result.ts";
 /** A limit on everything, its unit in its name, its reason beside it. */
 export const LIMITS = {
   idCharacters: 128, // fits every backend's key and index sizes
+  tokenCharacters: 2_048, // a run id, a fiber key of up to 64 numbers of 14 digits, a number
   nodesPerFlow: 5_000, // describe() and fingerprint walk the whole tree once per build
   nodeDepth: 64, // the frame stack is written with every transition
   loopIterations: 1_000_000, // an unbounded loop of model calls is a billing incident, not a feature
   mapItems: 1_000_000, // the gathered output is one value in memory
   mapConcurrency: 10, // default window of a map (DESIGN: the seeds disagree, 10 it is)
   retryAttempts: 1_000,
+  retryAfterMs: 2_592_000_000, // 30 days: a longer pause is a wrong unit or a broken header, and looks like a lost run
   payloadBytes: 67_108_864, // 64 MiB: above this a value belongs in object storage, referred to by key
   inlineBytes: 65_536, // 64 KiB: above this a value is kept once in `blobs` and travels as a reference
   valueDepth: 512, // deeper is a cycle or a mistake; JSON.parse itself gives up near 7,000
@@ -20,6 +22,7 @@ export const LIMITS = {
   sweepMs: 500,
 } as const;
 
+invariant(LIMITS.idCharacters + LIMITS.nodeDepth * 15 + 32 < LIMITS.tokenCharacters, "every pause can be named");
 // Two missed beats are weather, three are a death: 3 x 1 s = the lease.
 invariant(LIMITS.heartbeatMs * 2 < LIMITS.leaseMs, "two heartbeats fit in a lease");
 invariant(LIMITS.sweepMs < LIMITS.heartbeatMs, "a sweep looks more often than a worker beats");

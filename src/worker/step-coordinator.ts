@@ -1,4 +1,4 @@
-import { FlujoError, NonRetryableError, RetryAfter } from "../domain/errors.ts";
+import { FlujoError, NonRetryableError, RetryAfter, retryAfterAllowed } from "../domain/errors.ts";
 import { failureFrom } from "../domain/failure.ts";
 import { invariant } from "../domain/result.ts";
 import { sameWire } from "../domain/canonical.ts";
@@ -145,7 +145,8 @@ function failed(
     failure,
     startedAt,
     retryable: wanted && worthRetrying(config, thrown, attempt),
-    ...(thrown instanceof RetryAfter && { retryAfterMs: Math.max(0, thrown.delayMs) }),
+    ...(thrown instanceof RetryAfter && // made by another copy of this package, it may say anything
+      retryAfterAllowed(thrown.delayMs) && { retryAfterMs: Math.max(0, thrown.delayMs) }),
   };
 }
 
