@@ -78,8 +78,10 @@ export class WorkerStepContext {
     return this.#draft;
   }
 
+  /** A compensation has one of its own: who charged under a key must not take the refund for a repetition of the charge. */
   get idempotencyKey(): string {
-    return (this.#key ??= sha256(`${this.#resident.run}/${placeOf(this.path, this.visit)}`));
+    const purpose = this.#resident.fiber.doing.kind === "undo" ? " undo" : ""; // a space is in no id
+    return (this.#key ??= sha256(`${this.#resident.run}/${placeOf(this.path, this.visit)}${purpose}`));
   }
 
   get run(): { readonly id: string; readonly flow: string; readonly version: string; readonly metadata: Metadata } {
