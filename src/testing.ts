@@ -16,3 +16,10 @@ export {
 export { FAULT_POINTS, type FaultPoint } from "./worker/deps.ts";
 // Simulate clusters from a seed
 export { simulate, type SimulationOptions, type SimulationReport } from "./testing/simulator/simulate.ts";
+// Hold a store to its contract: for those who write one
+export { storeConformance } from "./testing/conformance/conformance.ts";
+export type { TestApi } from "./testing/conformance/api.ts";
+export type { Aspect, UnderTest } from "./testing/conformance/under-test.ts";
+export { checkInvariants, type CheckOptions } from "./engine/invariants.ts";
+export type * from "./ports/queue.ts";
+export type * from "./ports/store.ts";
