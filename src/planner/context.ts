@@ -73,7 +73,11 @@ function mergeWith(
   for (const { path, changes } of changesOf(before, children, reducers)) {
     const key = path.join(".");
     const reducer = reducers.get(key);
-    const to = reducer === undefined ? agreed(key, changes, resolve) : reduce(reducer, at(before, path), changes);
+    const own = at(before, path);
+    const to =
+      reducer === undefined
+        ? agreed(key, changes, resolve)
+        : reduce(reducer, own, { changes, untouched: changes.length < children.length });
     merged = put(merged, path, to);
   }
   return merged;
@@ -175,14 +179,28 @@ const list = (wire: Wire | undefined): readonly Wire[] =>
   Array.isArray(wire) ? (wire as readonly Wire[]) : wire === undefined ? [] : [wire];
 const amount = (wire: Wire | undefined): number => (typeof wire === "number" ? wire : 0);
 
-function reduce(reducer: Reducer, before: Wire | undefined, changes: readonly Change[]): Wire | undefined {
+interface Given {
+  readonly changes: readonly Change[];
+  /** Whether some child left the value as it was: then that is what the child says. */
+  readonly untouched: boolean;
+}
+
+/** Not by spreading into Math.max: 200,000 arguments overflow the stack. */
+const extreme = (before: Wire | undefined, { changes, untouched }: Given, pick: (a: number, b: number) => number) => {
+  const said = changes.map(({ to }) => amount(to));
+  if (untouched && before !== undefined) said.push(amount(before));
+  return said.reduce((a, b) => pick(a, b));
+};
+
+function reduce(reducer: Reducer, before: Wire | undefined, given: Given): Wire | undefined {
+  const { changes } = given;
   switch (reducer) {
     case "sum":
       return changes.reduce((sum, { to }) => sum + amount(to) - amount(before), amount(before));
     case "max":
-      return Math.max(...changes.map(({ to }) => amount(to)));
+      return extreme(before, given, Math.max);
     case "min":
-      return Math.min(...changes.map(({ to }) => amount(to)));
+      return extreme(before, given, Math.min);
     case "keepFirst":
       return changes[0]?.to;
     case "append":
