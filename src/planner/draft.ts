@@ -244,7 +244,7 @@ export class Draft {
     this.frames.pop();
     if (marked.kind === "undo") this.doing = { kind: "finish", ending: marked.ending };
     else if (this.cancelling !== undefined) this.unwind({ outcome: "cancelled" });
-    else if (marked.failure?.code === "COMPENSATION_FAILED" || !this.#handle(marked, marked.failure)) {
+    else if (marked.undoFailed === true || !this.#handle(marked, marked.failure)) {
       this.unwind({ outcome: "failed", ...(marked.failure && { failure: marked.failure }) });
     }
   }
@@ -288,7 +288,7 @@ function withProblem(
       },
     };
   }
-  return { ...frame, failure: joined(problem, frame.failure) };
+  return { ...frame, undoFailed: true, failure: joined(problem, frame.failure) };
 }
 
 /** The first failed compensation names the run's failure; the failure that made it necessary is its cause. */

@@ -81,6 +81,8 @@ export interface AttemptFrame extends Place {
   /** Undo entries older than this belong to outer scopes. */
   readonly undoFrom: number;
   readonly failure?: Failure;
+  /** A compensation of this attempt failed: its own, not that of an attempt inside it. It has no fallback then. */
+  readonly undoFailed?: true;
 }
 /** Compensation of a whole run that failed or was cancelled. */
 export interface UndoFrame extends Place {
