@@ -1,4 +1,6 @@
 import { type ErrorCode, ERRORS, FlujoError } from "./errors.ts";
+import { plainJson } from "./plain-json.ts";
+import { encode, type Wire } from "./wire.ts";
 
 /** An error as it is stored: plain data, class and cause kept as text. */
 export interface Failure {
@@ -10,6 +12,7 @@ export interface Failure {
   readonly attempt?: number;
   readonly stack?: string;
   readonly cause?: Failure;
+  /** Plain JSON: a failure is written into states, events and messages as it is. */
   readonly details?: { readonly [key: string]: unknown };
 }
 
@@ -52,12 +55,44 @@ export function failureFrom(
       message: String(thrown.message).slice(0, MAX_MESSAGE_CHARACTERS),
       ...(thrown.stack !== undefined && { stack: String(thrown.stack).slice(0, MAX_STACK_CHARACTERS) }),
       ...(cause && { cause }),
-      ...(thrown instanceof FlujoError && thrown.details && { details: thrown.details }),
+      ...(thrown instanceof FlujoError && thrown.details && { details: detailsOf(thrown.details) }),
       ...rest,
     };
   } catch {
     return { code, name: "unknown", message: "a value was thrown that cannot be read", ...rest };
   }
+}
+
+const MAX_DETAILS_CHARACTERS = 16_000; // particulars, never payloads: they travel with every copy of the failure
+
+const detailsOf = (details: object): { readonly [key: string]: unknown } => {
+  const plain = plainJson(details, MAX_DETAILS_CHARACTERS);
+  return typeof plain === "object" && plain !== null && !Array.isArray(plain)
+    ? (plain as { readonly [key: string]: unknown })
+    : { details: plain };
+};
+
+/** A failure as a value that handlers and callers get: without stacks, and decoded it is what it was. */
+export const failureWire = (what: Failure): Wire => encode(withoutStack(what));
+
+function withoutStack({
+  code,
+  name,
+  message,
+  at,
+  attempt,
+  cause,
+  details,
+}: Failure): Readonly<Record<string, unknown>> {
+  return {
+    code,
+    name,
+    message,
+    ...(at !== undefined && { at }),
+    ...(attempt !== undefined && { attempt }),
+    ...(cause && { cause: withoutStack(cause) }),
+    ...(details && { details: detailsOf(details) }),
+  };
 }
 
 const RUN_FAILED = Symbol.for("flujo.RunFailedError");

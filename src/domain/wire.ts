@@ -160,13 +160,22 @@ export function decode(wire: Wire): unknown {
   if (!isRecord(wire)) return (wire as readonly Wire[]).map(decode);
   const keys = Object.keys(wire);
   const only = keys[0];
-  if (keys.length === 1 && only?.startsWith("$") === true) return decodeTag(only, wire[only] ?? null);
+  if (keys.length === 1 && only?.startsWith("$") === true) return decodeTagged(only, wire[only] ?? null);
   const value: Record<string, unknown> = {};
   for (const key of keys) setOwn(value, key, decode(wire[key] ?? null));
   return value;
 }
 
 const pairs = (wire: Wire): readonly (readonly [Wire, Wire])[] => wire as unknown as readonly (readonly [Wire, Wire])[];
+
+function decodeTagged(tag: string, wire: Wire): unknown {
+  try {
+    return decodeTag(tag, wire);
+  } catch (error) {
+    if (error instanceof FlujoError) throw error;
+    throw new FlujoError("RECORD_UNDECODABLE", `a stored value has a malformed "${tag}"`, { cause: error });
+  }
+}
 
 function decodeTag(tag: string, wire: Wire): unknown {
   switch (tag) {

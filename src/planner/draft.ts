@@ -1,5 +1,5 @@
 import type { Undo } from "../domain/event.ts";
-import type { Failure } from "../domain/failure.ts";
+import { type Failure, failureWire } from "../domain/failure.ts";
 import { childVisit, placeOf } from "../domain/ids.ts";
 import { invariant } from "../domain/result.ts";
 import type { Wire } from "../domain/wire.ts";
@@ -215,7 +215,8 @@ export class Draft {
       phase: "handler",
       undoFrom: frame.undoFrom,
     });
-    this.value = handler.kind === "fallback" ? input : { error: plain(failure), input };
+    this.value =
+      handler.kind === "fallback" ? input : { error: failure === undefined ? null : failureWire(failure), input };
     this.enter(handler.node, frame.visit);
     return true;
   }
@@ -267,13 +268,6 @@ export class Draft {
 /** Nothing aside has one form, however it came about: a fiber that was cancelled before it began had nothing either. */
 const asideWith = (held: Aside["held"], undo: Aside["undo"]): Aside =>
   undo.length === 0 && Object.keys(held).length === 0 ? NOTHING_ASIDE : { held, undo };
-
-/** A handler sees the failure as data, without its stack. */
-function plain(failure: Failure | undefined): Wire {
-  if (failure === undefined) return null;
-  const { stack: _, cause, ...rest } = failure;
-  return JSON.parse(JSON.stringify({ ...rest, ...(cause && { cause: plain(cause) }) })) as Wire;
-}
 
 function withProblem(
   frame: Extract<Frame, { kind: "undo" | "attempt" }>,

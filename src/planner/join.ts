@@ -1,5 +1,5 @@
 import { FlujoError } from "../domain/errors.ts";
-import { type Failure, failure, failureFrom } from "../domain/failure.ts";
+import { type Failure, failure, failureFrom, failureWire } from "../domain/failure.ts";
 import type { EndStatus } from "../domain/run.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { JoinPolicy } from "../definition/node.ts";
@@ -46,7 +46,7 @@ export function judge(policy: JoinPolicy, { total, ended, succeeded, latest }: J
           ),
         };
       return undefined;
-    case "critical":
+    case "critical": // a critical branch that was not chosen is not missed: it did not fail
       return !good && policy.names.includes(latest.name) ? { verdict: "fail", failure: failureOf(latest) } : done;
     case "custom":
       return judgeCustom(policy, { total, ended, succeeded, latest });
@@ -125,6 +125,6 @@ export function joinOutput(
 
 function settled({ outcome, value, failure: why }: Joined): Wire {
   if (outcome === "completed") return { status: "fulfilled", value };
-  const { stack: _, ...reason } = why ?? failure("RUN_CANCELLED", "the child was cancelled before it ended");
-  return { status: "rejected", reason: JSON.parse(JSON.stringify(reason)) as Wire };
+  const reason = why ?? failure("RUN_CANCELLED", "the child was cancelled before it ended");
+  return { status: "rejected", reason: failureWire(reason) };
 }

@@ -1,4 +1,5 @@
 import type { Ambient } from "../domain/ambient.ts";
+import { type ErrorCode, FlujoError } from "../domain/errors.ts";
 import type { RunId } from "../domain/ids.ts";
 import type { RunResult } from "./result.ts";
 
@@ -80,8 +81,12 @@ export class Waiters {
   ended(run: RunId, result: () => RunResult): void {
     const waiters = this.#waiting.get(run);
     if (waiters === undefined) return;
-    const what = result();
-    for (const waiter of [...waiters]) waiter.resolve(what);
+    try {
+      const what = result();
+      for (const waiter of [...waiters]) waiter.resolve(what);
+    } catch (error) {
+      for (const waiter of [...waiters]) waiter.reject(error); // an output that cannot be decoded: no later look will
+    }
   }
 
   /** Something happened to this run that may be what somebody waits for. */
@@ -147,14 +152,15 @@ export class Waiters {
       const result = await this.#look(run);
       for (const waiter of [...waiters]) if (isOver(result, waiter.until)) waiter.resolve(result);
     } catch (error) {
-      if (isUnknownRun(error)) for (const waiter of [...waiters]) waiter.reject(error);
+      if (isFinal(error)) for (const waiter of [...waiters]) waiter.reject(error);
       // Anything else is the store's trouble, and passes: the next look tries again.
     }
   }
 }
 
-const isUnknownRun = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "RUN_UNKNOWN";
+/** What no later look will change. */
+const FINAL: readonly unknown[] = ["RUN_UNKNOWN", "RECORD_UNDECODABLE", "BLOB_MISSING"] satisfies readonly ErrorCode[];
+const isFinal = (error: unknown): boolean => error instanceof FlujoError && FINAL.includes(error.code);
 
 function isOver({ status }: RunResult, until: Waiter["until"]): boolean {
   if (status === "running") return false;
