@@ -20,14 +20,17 @@ export const childRunId = ({ run, fiber }: Pick<PlanContext, "run" | "fiber">, c
 export function startCall(planning: Planning, node: CallNode, at: At): void {
   const inputs = inputsOf(planning, node);
   if (!inputs.ok) return planning.fail(at, inputs.problem);
+  if (node.wait === "any" && inputs.value.length === 0) {
+    const none = "expected at least 1 child run to succeed, but there were no inputs to start any with";
+    return planning.fail(at, failure("JOIN_FAILED", none));
+  }
   const call = planning.draft.counters.calls;
   const ids = inputs.value.map((_, ordinal) => childRunId(planning.at, call, ordinal));
   planning.effects.start.push({ ids, call, path: at.path, inputs: inputs.value, reply: node.wait !== "none" });
   planning.record({ type: "call.started", ...at, call, runs: ids, inputs: inputs.value, wait: node.wait });
   if (node.wait === "none")
     planning.record({ type: "call.completed", ...at, output: node.single ? (ids[0] ?? null) : ids });
-  else if (ids.length === 0)
-    planning.record({ type: "call.completed", ...at, output: node.wait === "any" ? null : [] });
+  else if (ids.length === 0) planning.record({ type: "call.completed", ...at, output: [] });
 }
 
 function inputsOf({ draft }: Planning, node: CallNode): Result<readonly Wire[], Failure> {
