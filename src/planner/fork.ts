@@ -130,6 +130,24 @@ function record(planning: Planning, fork: number, verdict: Verdict): void {
   });
 }
 
+/**
+ * The fiber that waits for a fork cannot go on. Its children are stopped, and the results of those that have ended are
+ * gathered, so that what they did can be undone. When even that is what breaks it, it fails at once, without them.
+ */
+export function breakFork(planning: Planning, what: Failure): void {
+  const { draft, effects } = planning;
+  if (draft.doing.kind !== "join") return;
+  const { fork } = draft.doing;
+  const { verdict, opened, ended } = draft.top("fork");
+  if (verdict !== "fail" && ended < opened) {
+    record(planning, fork, { verdict: "fail", failure: what });
+    return resumeFork(planning);
+  }
+  effects.cancelFork = { fork, reason: "the waiting fiber failed" };
+  effects.dropFork = fork;
+  planning.fail(draft.doing, what);
+}
+
 /** Keeps the window full; when nothing runs any more the results are gathered. */
 export function resumeFork(planning: Planning): void {
   const { draft, effects } = planning;

@@ -3,7 +3,7 @@ import type { Definition } from "../definition/definition.ts";
 import { cancelCalls } from "./call.ts";
 import { decide, openLoopsAllowed } from "./decide.ts";
 import type { Fiber } from "./fiber.ts";
-import { childEnded, resumeFork } from "./fork.ts";
+import { breakFork, childEnded, resumeFork } from "./fork.ts";
 import { collected, gathered } from "./gather.ts";
 import { type Happened, type Plan, type PlanContext, Planning } from "./planning.ts";
 import { stepFailed, undoFailed } from "./step.ts";
@@ -128,6 +128,7 @@ function broken(planning: Planning, what: Failure): void {
     const { path, visit, attempt } = doing;
     return planning.record({ type: "undo.failed", path, visit, attempt, startedAt: planning.at.now, failure: what });
   }
+  if (doing.kind === "join") return breakFork(planning, what);
   if (doing.kind === "call") cancelCalls(planning, "the calling run failed");
   if ("path" in doing) planning.fail(doing, what);
   else if (doing.kind === "finish") planning.fail({ path: definitionPath(planning), visit: "" }, what);
