@@ -95,7 +95,7 @@ export type JoinPolicy =
   | { readonly kind: "settled" } // always waits for all; outputs tell success from failure
   | { readonly kind: "any" } // the first success wins and cancels the others
   | { readonly kind: "atLeast"; readonly count: number } // that many successes; the rest is cancelled
-  | { readonly kind: "critical"; readonly names: readonly string[] } // these must succeed; the others may fail
+  | { readonly kind: "critical"; readonly names: readonly string[] } // none of these may fail; one not chosen does not
   | {
       readonly kind: "custom";
       readonly name: string;

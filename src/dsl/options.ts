@@ -60,7 +60,10 @@ export interface CustomJoin {
  * `any` (the first success wins), `{ atLeast: n }` successes, or a function of your own.
  */
 export type MapJoin = "all" | "settled" | "any" | { readonly atLeast: number } | CustomJoin;
-/** As for a map; besides, `{ critical: [...] }` names the branches that must succeed. */
+/**
+ * As for a map; besides, `{ critical: [...] }` names branches that must not fail: the first that does cancels the others and
+ * fails. The others may fail. A critical branch that `choose` leaves out is not missed.
+ */
 export type Join = MapJoin | CriticalJoin<string>;
 export interface CriticalJoin<Name> {
   readonly critical: readonly Name[];
