@@ -66,7 +66,7 @@ export class VirtualClock implements Clock {
 }
 
 /** Enough turns of the event loop for everything that needs no time. */
-export async function turns(): Promise<void> {
+async function turns(): Promise<void> {
   for (let i = 0; i < TURNS; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 

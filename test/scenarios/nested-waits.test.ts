@@ -5,7 +5,7 @@ import { recorded, tally } from "../crash/ledger.ts";
 import { Process } from "../crash/process.ts";
 import { seededRandom, shuffled } from "../engine/random.ts";
 import { eventsOf, eventually } from "../engine/reading.ts";
-import { Scene, STORES, type StoreName } from "../engine/scene.ts";
+import { Scene, STORES } from "../engine/scene.ts";
 import type { AnswererTask } from "./answerer.ts";
 import { ITEMS, outer, ROUNDS } from "./questions.ts";
 
@@ -14,14 +14,15 @@ const OPEN = ITEMS * 2;
 
 /** Somebody who answers: a process of its own, or an engine of its own where there is no other process. */
 interface Answerer extends AsyncDisposable {
+  readonly ready: () => Promise<void>;
   readonly answer: (pause: Pause, text: string) => Promise<string>;
 }
 
-async function anotherProcess(scene: Scene): Promise<Answerer> {
+function anotherProcess(scene: Scene): Answerer {
   const task: AnswererTask = { store: scene.uri, ledger: scene.path("ledger") };
   const one = new Process(new URL("answerer.ts", import.meta.url), task);
-  await one.said("ready");
   return {
+    ready: async () => void (await one.said("ready")),
     answer: ({ runId, token, question }, text) => {
       one.tell(`answer ${runId} ${token} ${String(question)} ${text}`);
       return one.said(`${text} `);
@@ -37,6 +38,7 @@ async function anotherProcess(scene: Scene): Promise<Answerer> {
 function anotherEngine(scene: Scene): Answerer {
   const flujo = scene.open({ flows: [outer], resources: { ledger: scene.path("ledger") } });
   return {
+    ready: async () => void (await flujo.open()),
     answer: ({ runId, token, question }, text) =>
       flujo.answer(runId, { item: question, text }, { token }).then(
         () => "ok",
@@ -45,9 +47,6 @@ function anotherEngine(scene: Scene): Answerer {
     [Symbol.asyncDispose]: () => flujo.close(),
   };
 }
-
-const answerers = (store: StoreName, scene: Scene): Promise<Answerer[]> =>
-  Promise.all([1, 2, 3].map(async () => (store === "sqlite" ? anotherProcess(scene) : anotherEngine(scene))));
 
 /** All questions are open at once in each round. */
 function openQuestions(flujo: Flujo, run: string, asked: ReadonlySet<string>): Promise<readonly Pause[]> {
@@ -60,14 +59,16 @@ function openQuestions(flujo: Flujo, run: string, asked: ReadonlySet<string>): P
 describe.each(STORES)("fifty questions at once, deep inside a flow, on %s", (store) => {
   it("takes every answer exactly once, whoever gives it and in whatever order, and repeats nothing", async () => {
     await using scene = new Scene(store);
-    const people = await answerers(store, scene);
-    const flujo = scene.open({ flows: [outer], resources: { ledger: scene.path("ledger") }, worker: false });
-    const { runId } = await flujo.start(outer, ITEMS);
+    const people = [1, 2, 3].map(() => (store === "sqlite" ? anotherProcess(scene) : anotherEngine(scene)));
     const random = seededRandom(SEED);
     const asked = new Set<string>();
     const accepted = new Set<string>();
     const someone = (): Answerer => people[Math.floor(random() * people.length)] as Answerer;
+    const flujo = scene.open({ flows: [outer], resources: { ledger: scene.path("ledger") }, worker: false });
+    let runId = "";
     try {
+      await Promise.all(people.map((one) => one.ready()));
+      runId = (await flujo.start(outer, ITEMS)).runId;
       for (let round = 1; round <= ROUNDS; round++) {
         const pauses = shuffled(await openQuestions(flujo, runId, asked), SEED + round);
         await Promise.all(
@@ -87,7 +88,7 @@ describe.each(STORES)("fifty questions at once, deep inside a flow, on %s", (sto
       expect(used).toHaveLength(OPEN * ROUNDS);
       expect(new Set(used)).toEqual(accepted);
     } finally {
-      for (const one of people) await one[Symbol.asyncDispose]();
+      await Promise.all(people.map((one) => one[Symbol.asyncDispose]()));
     }
     const done = tally(recorded(scene.path("ledger")).map(([place = ""]) => place));
     expect(done.size).toBe(OPEN * ROUNDS * 2);
