@@ -1,66 +1,5 @@
+import { type Entry, Heap } from "./heap.ts";
 import type { FiberRow } from "./rows.ts";
-
-interface Entry {
-  readonly row: FiberRow;
-  readonly ticket: number;
-  readonly readyAt: number;
-  readonly priority: number;
-  readonly order: number;
-}
-
-/** A binary heap. `sooner(a, b)` = a comes out before b. */
-class Heap {
-  readonly #entries: Entry[] = [];
-  readonly #sooner: (a: Entry, b: Entry) => boolean;
-
-  constructor(sooner: (a: Entry, b: Entry) => boolean) {
-    this.#sooner = sooner;
-  }
-
-  get size(): number {
-    return this.#entries.length;
-  }
-
-  peek(): Entry | undefined {
-    return this.#entries[0];
-  }
-
-  push(entry: Entry): void {
-    const entries = this.#entries;
-    let at = entries.push(entry) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = entries[parent];
-      if (above === undefined || !this.#sooner(entry, above)) break;
-      entries[at] = above;
-      at = parent;
-    }
-    entries[at] = entry;
-  }
-
-  pop(): Entry | undefined {
-    const entries = this.#entries;
-    const top = entries[0];
-    const last = entries.pop();
-    if (top === undefined || last === undefined || entries.length === 0) return top;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      let below = entries[child];
-      if (below === undefined) break;
-      const right = entries[child + 1];
-      if (right !== undefined && this.#sooner(right, below)) {
-        child += 1;
-        below = right;
-      }
-      if (!this.#sooner(below, last)) break;
-      entries[at] = below;
-      at = child;
-    }
-    entries[at] = last;
-    return top;
-  }
-}
 
 /** What a worker claims from: queues, and definitions by fingerprint. */
 export interface Wanted {
@@ -70,13 +9,13 @@ export interface Wanted {
 
 /** Due rows and future ones of one queue and one definition. */
 interface Lane {
-  readonly due: Heap;
-  readonly later: Heap;
+  readonly due: Heap<FiberRow>;
+  readonly later: Heap<FiberRow>;
 }
 
 /**
  * The queue of ready fibers and the timer wheel: two heaps per queue and definition, so that nobody walks over work that is
- * not for him. A row that changes place gets a new ticket and a new entry; its old entry is dropped when it surfaces.
+ * not for him. A row that changes place gets a new entry; its old one lets go of it and is dropped some time later.
  */
 export class ReadyQueue {
   readonly #lanes = new Map<string, Lane>();
@@ -84,16 +23,19 @@ export class ReadyQueue {
 
   /** Queues a row that has a `readyAt` and no owner. */
   add(row: FiberRow, now: number): void {
-    row.ticket += 1;
+    this.remove(row);
     if (row.readyAt === undefined) return;
-    const { ticket, readyAt, priority } = row;
+    const { readyAt, priority } = row;
     const { due, later } = this.#lane(row.queue, row.run.fingerprint);
-    (readyAt <= now ? due : later).push({ row, ticket, readyAt, priority, order: this.#order++ });
+    const heap = readyAt <= now ? due : later;
+    row.entry = { row, readyAt, priority, order: this.#order++, heap };
+    heap.push(row.entry);
   }
 
   /** Takes the row out: it was claimed, or it ended. */
   remove(row: FiberRow): void {
-    row.ticket += 1;
+    row.entry?.heap.empty(row.entry);
+    row.entry = undefined;
   }
 
   /** Up to `limit` due rows, best first. */
@@ -101,9 +43,10 @@ export class ReadyQueue {
     const heaps = this.#lanesOf(wanted).map((lane) => ripen(lane, now));
     const taken: FiberRow[] = [];
     while (taken.length < limit) {
-      const entry = heaps.reduce<Heap | undefined>(bestOf, undefined)?.pop();
-      if (entry === undefined) break;
-      taken.push(entry.row);
+      const row = heaps.reduce<Heap<FiberRow> | undefined>(bestOf, undefined)?.pop()?.row;
+      if (row === undefined) break;
+      row.entry = undefined;
+      taken.push(row);
     }
     return taken;
   }
@@ -111,7 +54,7 @@ export class ReadyQueue {
   nextDue(wanted: Wanted, now: number): number | undefined {
     let next: number | undefined;
     for (const lane of this.#lanesOf(wanted)) {
-      const at = (prune(ripen(lane, now)) ?? prune(lane.later))?.readyAt;
+      const at = (ripen(lane, now).peek() ?? lane.later.peek())?.readyAt;
       if (at !== undefined && (next === undefined || at < next)) next = at;
     }
     return next;
@@ -135,30 +78,21 @@ export class ReadyQueue {
 }
 
 /** Moves what has become due. */
-function ripen({ due, later }: Lane, now: number): Heap {
+function ripen({ due, later }: Lane, now: number): Heap<FiberRow> {
   for (let entry = later.peek(); entry !== undefined && entry.readyAt <= now; entry = later.peek()) {
     later.pop();
-    if (entry.ticket === entry.row.ticket) due.push(entry);
+    due.push(entry);
   }
   return due;
 }
 
-function moreUrgent(a: Entry, b: Entry): boolean {
+function moreUrgent(a: Entry<FiberRow>, b: Entry<FiberRow>): boolean {
   if (a.priority !== b.priority) return a.priority > b.priority;
   return a.readyAt === b.readyAt ? a.order < b.order : a.readyAt < b.readyAt;
 }
 
-function prune(heap: Heap): Entry | undefined {
-  for (let entry = heap.peek(); entry !== undefined; entry = heap.peek()) {
-    if (entry.ticket === entry.row.ticket) return entry;
-    heap.pop();
-  }
-  return undefined;
-}
-
-function bestOf(a: Heap | undefined, b: Heap): Heap | undefined {
-  const left = a === undefined ? undefined : prune(a);
-  const right = prune(b);
+function bestOf(a: Heap<FiberRow> | undefined, b: Heap<FiberRow>): Heap<FiberRow> | undefined {
+  const [left, right] = [a?.peek(), b.peek()];
   if (right === undefined) return a;
   return left === undefined || moreUrgent(right, left) ? b : a;
 }

@@ -4,6 +4,7 @@ import type { EndStatus, Metadata, OpenWait, ParentRef, RunRecord, RunStatus } f
 import type { Wire } from "../../domain/wire.ts";
 import type { LeasedFiber } from "../../ports/queue.ts";
 import type { EventRecord, FiberRecord, Lease, MessageRecord } from "../../ports/store.ts";
+import type { Entry } from "./heap.ts";
 
 /** Rows are mutable here and nowhere else; what leaves the store is copied, and the wires inside are never written to. */
 export interface RunRow {
@@ -52,8 +53,8 @@ export interface FiberRow {
   ended: EndStatus | undefined;
   cancel: string | undefined;
   deliveries: number;
-  /** Changes whenever the row's place in the queue changes: stale heap entries are told apart by it. */
-  ticket: number;
+  /** Its place in the queue, while it has one. */
+  entry: Entry<FiberRow> | undefined;
 }
 
 export interface WorkerRow {

@@ -99,7 +99,7 @@ export class Tables {
       ended: fiber.ended,
       cancel: undefined,
       deliveries: 0,
-      ticket: 0,
+      entry: undefined,
     };
     run.fibers.set(fiber.key, row);
     if (row.ended !== undefined) return;
