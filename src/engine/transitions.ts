@@ -75,6 +75,7 @@ export class Transitions {
     if (facts.length > 0) {
       transition.event = { at: now, facts: facts.map((fact) => this.#payloads.deflateFact(fact, blobs)) };
     }
+    if (effects.unless !== undefined) transition.unless = effects.unless;
     if (effects.acknowledgeCancel === true) transition.acknowledgeCancel = true;
     if (effects.cancelFork !== undefined) transition.cancelFork = effects.cancelFork;
     if (effects.dropFork !== undefined) transition.dropFork = effects.dropFork;
@@ -218,9 +219,12 @@ export class Transitions {
       case "call":
         return parkedUntil([messageName.call(resident.key, doing.call)], deadline);
       case "step":
-      case "undo":
-        if (doing.dueAt !== undefined && doing.dueAt > now) return { kind: "ready", at: doing.dueAt };
+      case "undo": {
+        const until = doing.kind === "step" ? deadline : undefined; // compensations have all the time they need
+        const at = doing.dueAt === undefined ? now : Math.min(doing.dueAt, until ?? doing.dueAt);
+        if (at > now) return { kind: "ready", at };
         return this.#queues.has(this.#scheduling(resident, doing).queue) ? HELD : { kind: "ready", at: now };
+      }
       case "new":
         return HELD;
       case "decide":

@@ -6,7 +6,7 @@ import type { Fiber } from "./fiber.ts";
 import { breakFork, childEnded, resumeFork } from "./fork.ts";
 import { collected, gathered } from "./gather.ts";
 import { type Happened, type Plan, type PlanContext, Planning } from "./planning.ts";
-import { stepFailed, undoFailed } from "./step.ts";
+import { outOfTime, stepFailed, undoFailed } from "./step.ts";
 import { waitDue } from "./wait.ts";
 
 /**
@@ -141,7 +141,8 @@ function due(planning: Planning): void {
   if (doing.kind === "wait" && doing.deadlineAt !== undefined && doing.deadlineAt <= at.now)
     return waitDue(planning, doing);
   const { deadlineAt } = draft.before;
-  if (deadlineAt === undefined || deadlineAt > at.now || draft.cancelling !== undefined) return;
+  if (deadlineAt === undefined || draft.cancelling !== undefined) return;
+  if (deadlineAt > at.now && !outOfTime(draft.before, at.now)) return;
   if (doing.kind !== "step" && doing.kind !== "wait" && doing.kind !== "call") return;
   if (doing.kind === "call") cancelCalls(planning, "the calling run exceeded its timeout");
   planning.fail(

@@ -1,9 +1,16 @@
 import { placeOf } from "../domain/ids.ts";
 import { type RetryPolicy, retryDelayMs } from "../domain/retry.ts";
-import type { Doing } from "./fiber.ts";
+import type { Doing, Fiber } from "./fiber.ts";
 import type { Happened, Planning } from "./planning.ts";
 
 type Failed = Extract<Happened, { type: "step.failed" }>;
+
+/**
+ * Whether the run's time is over for the step the fiber is at. One whose next attempt lies behind the deadline was woken at the
+ * deadline, by the store's clock: if this one says it is not there yet, the attempt must not begin too early all the same.
+ */
+export const outOfTime = ({ doing, deadlineAt }: Pick<Fiber, "doing" | "deadlineAt">, now: number): boolean =>
+  doing.kind === "step" && deadlineAt !== undefined && (deadlineAt <= now || (doing.dueAt ?? now) > deadlineAt);
 
 /** A failed attempt: another one at a recorded time, or the failure of the node. */
 export function stepFailed(planning: Planning, doing: Extract<Doing, { kind: "step" }>, happened: Failed): void {

@@ -8,13 +8,9 @@ export const timeout: Policy =
     const { runTimeLeftMs } = attempt;
     const own = config.timeoutMs;
     if (own === undefined && runTimeLeftMs === undefined) return next(attempt);
+    if (runTimeLeftMs !== undefined && runTimeLeftMs <= 0) throw runTimeout("before this step began");
     if (runTimeLeftMs !== undefined && (own === undefined || runTimeLeftMs <= own)) {
-      return race(
-        next(attempt),
-        attempt,
-        Math.max(0, runTimeLeftMs),
-        () => new FlujoError("RUN_TIMEOUT", "the run exceeded its timeout while this step ran"),
-      );
+      return race(next(attempt), attempt, runTimeLeftMs, () => runTimeout("while this step ran"));
     }
     const ms = own ?? 0;
     return race(
@@ -24,6 +20,8 @@ export const timeout: Policy =
       () => new FlujoError("STEP_TIMEOUT", `the attempt took longer than its timeout of ${ms} ms`),
     );
   };
+
+const runTimeout = (when: string): FlujoError => new FlujoError("RUN_TIMEOUT", `the run exceeded its timeout ${when}`);
 
 /** A step that ignores its signal is left behind; whatever it answers later is dropped. */
 function race(work: unknown, { after, abort }: Attempt, ms: number, error: () => FlujoError): Promise<unknown> {

@@ -5,6 +5,7 @@ import { decode, encode } from "../domain/wire.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { MessageRecord } from "../ports/store.ts";
 import type { ChildEnd, Happened } from "../planner/planning.ts";
+import { outOfTime } from "../planner/step.ts";
 
 /** What a fiber that was just claimed has to be told: what came for it while nobody held it. Undefined = its step is to run. */
 export async function adoptionEvent(resident: Resident, now: number): Promise<Happened | undefined> {
@@ -16,9 +17,7 @@ export async function adoptionEvent(resident: Resident, now: number): Promise<Ha
       return { type: "began" };
     case "step":
     case "undo":
-      return fiber.deadlineAt !== undefined && fiber.deadlineAt <= now && doing.kind === "step"
-        ? { type: "due" }
-        : undefined;
+      return outOfTime(fiber, now) ? { type: "due" } : undefined;
     case "wait": {
       const [first] = messages;
       return first === undefined ? { type: "due" } : answer(resident, first);

@@ -3,6 +3,7 @@ import type { ExecutionManager } from "../engine/execution-manager.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { Advance } from "../engine/transitions.ts";
 import type { Happened } from "../planner/planning.ts";
+import { outOfTime } from "../planner/step.ts";
 import type { CommitOutcome } from "../ports/store.ts";
 import { adoptionEvent } from "./adoption.ts";
 import { observations } from "./observations.ts";
@@ -51,6 +52,10 @@ export class Driver {
       }
       if (happened === undefined) {
         if (draining()) return;
+        if (resident.fiber.deadlineAt !== undefined && outOfTime(resident.fiber, worker.ambient.clock.now())) {
+          happened = { type: "due" };
+          continue;
+        }
         if (hooked) await this.#reached("before-step", resident);
         const outcome = coordinator.execute(resident);
         happened = this.#unlessCancelled(resident, outcome instanceof Promise ? await outcome : outcome);
