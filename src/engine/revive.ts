@@ -115,6 +115,7 @@ export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: 
       continued: { events, fibers: others, messages },
     },
   ]);
+  if (outcome?.status === "rejected") throw outcome.error;
   if (outcome?.status === "exists") throw new FlujoError("RUN_EXISTS", `run ${id} exists already`);
 }
 

@@ -35,7 +35,10 @@ export interface RunStore {
   readonly capabilities: Capabilities;
   /** Creates or upgrades the schema. Recorded, idempotent, safe to call from several processes at once. */
   migrate(): Promise<void>;
-  /** Insert-if-absent by id: a caller's id makes a start idempotent. Each run is created whole or not at all. */
+  /**
+   * Insert-if-absent by id: a caller's id makes a start idempotent. Each run is created whole or not at all, whatever becomes
+   * of its neighbours.
+   */
   createRuns(runs: readonly NewRun[]): Promise<readonly CreateOutcome[]>;
   /** Each transition atomic and fenced on its own; one round trip for the batch. Resolved = durable (I3). */
   commit(batch: readonly Transition[]): Promise<readonly CommitOutcome[]>;
@@ -148,7 +151,8 @@ export interface Continued {
 
 export type CreateOutcome =
   | { readonly status: "created"; readonly leased: boolean }
-  | { readonly status: "exists"; readonly run: RunRecord }; // same id; the caller compares flow and input
+  | { readonly status: "exists"; readonly run: RunRecord } // same id; the caller compares flow and input
+  | { readonly status: "rejected"; readonly error: Error }; // this run cannot be stored; its neighbours were
 
 /** One row per transition: it carries all facts of that transition. */
 export interface NewEvent {

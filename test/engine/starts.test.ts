@@ -57,6 +57,24 @@ describe.each(STORES)("a start with an id of one's own on %s", (store) => {
     }
   });
 
+  it.each<readonly [string, Readonly<Record<string, unknown>>]>([
+    ["startAt: expected a Date or milliseconds since the epoch but found an invalid date", { startAt: new Date(NaN) }],
+    ["startAt: expected a Date or milliseconds since the epoch but found Infinity", { startAt: Infinity }],
+    ['startAt: expected a Date or milliseconds since the epoch but found "tomorrow"', { startAt: "tomorrow" }],
+    ["priority: expected a finite number but found NaN", { priority: NaN }],
+    ['queue: expected 1 to 128 characters A-Za-z0-9._:- but found "g p u"', { queue: "g p u" }],
+    ["metadata: expected an object but found an array", { metadata: ["a"] }],
+    ["metadata.n: expected a string, a finite number or a boolean but found -Infinity", { metadata: { n: -Infinity } }],
+    ["metadata.o: expected a string, a finite number or a boolean but found object", { metadata: { o: {} } }],
+  ])("refuses options that mean nothing: %s", async (message, options) => {
+    await using scene = new Scene(store);
+    const flujo = scene.open();
+    const start = flujo.start(add, { n: 1 }, options);
+    expect(await codeOf(start)).toBe("OPTION_INVALID");
+    await expect(start).rejects.toThrow(message);
+    expect((await flujo.list()).items).toEqual([]);
+  });
+
   it.each(["", "a b", "ü", "x".repeat(129), "a/b", "a\n"])("refuses what is no id: %j", async (id) => {
     await using scene = new Scene(store);
     const flujo = scene.open();

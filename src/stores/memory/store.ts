@@ -3,6 +3,7 @@ import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import { type EndStatus, END_STATUSES, type RunRecord } from "../../domain/run.ts";
 import { type Capabilities, MEMORY } from "../../ports/capabilities.ts";
+import { unplaceable } from "../../ports/new-run.ts";
 import type { ClaimRequest, FiberRef, HeartbeatOutcome, LeasedFiber, SweepOutcome, Which } from "../../ports/queue.ts";
 import type {
   ChildResult,
@@ -71,7 +72,10 @@ export class MemoryStore implements Store {
       runs.map((run): CreateOutcome => {
         const known = tables.runs.get(run.id);
         if (known !== undefined) return { status: "exists", run: runRecord(known, now) };
-        return { status: "created", leased: tables.insertRun(run, now) };
+        const error = unplaceable(run);
+        return error === undefined
+          ? { status: "created", leased: tables.insertRun(run, now) }
+          : { status: "rejected", error };
       }),
     );
   }

@@ -1,7 +1,10 @@
+import { FlujoError } from "../../domain/errors.ts";
 import type { RunRecord } from "../../domain/run.ts";
 import type { ChildResult, CreateOutcome, FiberRecord, Lease, NewFiber, NewRun, Revival } from "../../ports/store.ts";
+import { cannotStore, unplaceable } from "../../ports/new-run.ts";
 import { insertBlobs, shareBlobs } from "./blobs.ts";
 import type { Connection } from "./driver.ts";
+import { isRowFault } from "./errors.ts";
 import { insertEvent } from "./events.ts";
 import { deliver, redeliver } from "./messages.ts";
 import { childResult, fiberRecord, numberOrNull, runRecord } from "./rows.ts";
@@ -173,12 +176,30 @@ function continueHistory(work: Work, { id, continued }: NewRun): number | null {
   return prev;
 }
 
+/** One of a batch, which is one transaction: what cannot be stored is taken back alone. */
 export function createRun(work: Work, run: NewRun): CreateOutcome {
-  const { created, leased } = insertRun(work, run);
-  if (created) return { status: "created", leased };
-  const known = loadRun(work.db, work.now, run.id);
-  if (known === undefined) throw new Error(`the run ${run.id} exists but cannot be read`);
-  return { status: "exists", run: known };
+  const { db } = work;
+  const unplaced = unplaceable(run);
+  if (unplaced !== undefined) return { status: "rejected", error: unplaced };
+  db.run("SAVEPOINT start");
+  const outcome = insertOrFind(work, run);
+  if (outcome.status === "rejected") db.run("ROLLBACK TO start");
+  db.run("RELEASE start");
+  return outcome;
+}
+
+function insertOrFind(work: Work, run: NewRun): CreateOutcome {
+  try {
+    const { created, leased } = insertRun(work, run);
+    if (created) return { status: "created", leased };
+    const known = loadRun(work.db, work.now, run.id);
+    if (known === undefined) throw new Error(`the run ${run.id} exists but cannot be read`);
+    return { status: "exists", run: known };
+  } catch (error) {
+    if (error instanceof FlujoError) return { status: "rejected", error }; // the run that is there cannot be decoded
+    if (!isRowFault(error)) throw error;
+    return { status: "rejected", error: cannotStore(run.id, error instanceof Error ? error.message : "?", error) };
+  }
 }
 
 const REOPEN_RUN = `

@@ -236,5 +236,13 @@ export const reject: AspectSuite = {
         await scene.pass(transition(bad));
       });
     }
+
+    it("rejects a run that cannot be written, and creates its neighbours", async (scene) => {
+      const bad = newRun({ id: runId("bad"), input: unstorable() });
+      const outcomes = await scene.store.createRuns([newRun(), bad, newRun({ id: OTHER_RUN })]);
+      expect(outcomes.map(({ status }) => status)).toEqual(["created", "rejected", "created"]);
+      expect(await scene.store.load(bad.id)).toBe(undefined);
+      expect(await scene.status(OTHER_RUN)).toBe("pending");
+    });
   },
 };

@@ -72,6 +72,15 @@ export const start: AspectSuite = {
       expect(await scene.status(OTHER_RUN)).toBe("pending");
     });
 
+    for (const root of [{ priority: Number.NaN }, { readyAt: Number.NaN }]) {
+      it(`rejects a run whose ${Object.keys(root).join()} is not a number, and creates its neighbours`, async (scene) => {
+        const outcomes = await scene.store.createRuns([newRun({ root }), newRun({ id: OTHER_RUN })]);
+        expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "created"]);
+        expect(await scene.store.load(RUN)).toBe(undefined);
+        expect(await scene.claim(await scene.worker())).toMatchObject([{ run: OTHER_RUN }]);
+      });
+    }
+
     it("accepts an empty batch", async ({ store }) => {
       expect(await store.createRuns([])).toEqual([]);
     });
