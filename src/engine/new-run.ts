@@ -30,6 +30,8 @@ export interface NewRunSpec extends StartOptions {
   readonly now: number;
 }
 
+export const DEFAULT_QUEUE = "default";
+
 /** A run as it is born: one fiber in front of the root node, one event. */
 export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
   const {
@@ -39,7 +41,7 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
     contextWire,
     now,
     metadata = {},
-    queue = "default",
+    queue = DEFAULT_QUEUE,
     priority = 0,
     startAt = now,
     parent,

@@ -2,7 +2,7 @@ import type { Fingerprint, FiberKey, RunId } from "../domain/ids.ts";
 import type { Metadata, ParentRef } from "../domain/run.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { Fiber } from "../planner/fiber.ts";
-import type { Lease, MessageRecord } from "../ports/store.ts";
+import type { Lease, MessageRecord, Scheduling } from "../ports/store.ts";
 
 /** A fiber that this process holds: its state in memory is the state in the store, as of `seq`. */
 export interface Resident {
@@ -16,6 +16,8 @@ export interface Resident {
   readonly fork: number | undefined;
   readonly ordinal: number | undefined;
   readonly lease: Lease;
+  /** Where its row stands in the queue: there it will be found if this process dies. */
+  scheduling: Scheduling;
   seq: number;
   fiber: Fiber;
   deliveries: number;

@@ -13,6 +13,7 @@ import { dataOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
 import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
+import { schedulingOf } from "./scheduling.ts";
 
 export interface ReviveDeps {
   readonly store: Store;
@@ -41,7 +42,7 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
     fibers.push({ ...one, fiber: anew(definition, one.fiber, reopen, deps.now) });
   }
   const fact: Fact = { type: "run.retried", from: kept.at(-1)?.seq ?? 0 };
-  const rowsOf = storeRows(deps, id, fibers);
+  const rowsOf = storeRows(deps, { id, definition }, fibers);
   const outcome = await deps.store.revive({
     run: id,
     ...rowsOf,
@@ -96,7 +97,7 @@ export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: 
   }
   const { fibers, messages, blobs } = storeRows(
     deps,
-    id,
+    { id, definition },
     rebuilt.map((one) => ({ ...one, fiber: anew(definition, one.fiber, ["call", "wait"], deps.now) })),
   );
   const [root, ...others] = fibers;
@@ -115,7 +116,6 @@ export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: 
       continued: { events, fibers: others, messages },
     },
   ]);
-  if (outcome?.status === "rejected") throw outcome.error;
   if (outcome?.status === "exists") throw new FlujoError("RUN_EXISTS", `run ${id} exists already`);
 }
 
@@ -180,13 +180,14 @@ const isOverdue = (doing: Doing, now: number): boolean =>
 /** Rebuilt fibers as store rows, and messages from children that have ended and were not heard yet. */
 function storeRows(
   { payloads, now }: ReviveDeps,
-  run: RunId,
+  { id: run, definition }: { readonly id: RunId; readonly definition: Definition },
   rebuilt: readonly Rebuilt[],
 ): { readonly fibers: NewFiber[]; readonly messages: NewMessage[]; readonly blobs: Blob[] } {
   const blobs: Blob[] = [];
   const fibers = rebuilt.map(({ key, parent, fiber }): NewFiber => {
     const data = dataOf(fiber);
-    const { queue, priority, doing } = fiber;
+    const { doing } = fiber;
+    const { queue, priority } = schedulingOf(definition, fiber);
     return {
       state: data.state,
       value: payloads.deflate(data.value, blobs),

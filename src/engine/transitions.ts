@@ -5,14 +5,25 @@ import type { Failure } from "../domain/failure.ts";
 import { childFiber, type FiberKey } from "../domain/ids.ts";
 import { invariant } from "../domain/result.ts";
 import type { Wire } from "../domain/wire.ts";
-import type { Doing, Fiber, ForkFrame } from "../planner/fiber.ts";
+import type { Fiber, ForkFrame } from "../planner/fiber.ts";
 import { bornChild } from "../planner/fork.ts";
 import type { Effects, Plan } from "../planner/planning.ts";
 import type { LeasedFiber } from "../ports/queue.ts";
-import type { Blob, Lease, NewFiber, NewMessage, NewRun, Position, RunEnd, Transition } from "../ports/store.ts";
+import type {
+  Blob,
+  Lease,
+  NewFiber,
+  NewMessage,
+  NewRun,
+  Position,
+  RunEnd,
+  Scheduling,
+  Transition,
+} from "../ports/store.ts";
 import { asideOf, dataOf, stateOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Resident } from "./resident.ts";
+import { schedulingOf } from "./scheduling.ts";
 
 /** What came of one event: a transition to commit, and the fiber as it will be once that is acknowledged. */
 export interface Advance {
@@ -50,7 +61,8 @@ export class Transitions {
     const blobs: Blob[] = [];
     const end = after.doing.kind === "ended" ? after.doing.ending : undefined;
     const children = effects.spawn.length === 0 ? NO_CHILDREN : this.#spawn(resident, after, effects, blobs);
-    const position = this.#position(resident, after, now);
+    const scheduling = schedulingOf(resident.definition, after);
+    const position = this.#position(resident, after, now, this.#queues.has(scheduling.queue));
     // Fields are added one by one: at 200,000 transitions a second, spreading conditional objects was a quarter of the garbage.
     const transition: Unfinished<Transition> = {
       run: resident.run,
@@ -69,7 +81,7 @@ export class Transitions {
     if (after.value !== before.value) transition.value = this.#payloads.deflate(after.value, blobs);
     if (after.context !== before.context) transition.context = this.#payloads.deflate(after.context, blobs);
     if (after.aside !== before.aside) transition.aside = this.#payloads.deflate(asideOf(after.aside), blobs);
-    if (position.kind === "ready") transition.scheduling = this.#scheduling(resident, after.doing);
+    if (!sameScheduling(scheduling, resident.scheduling)) transition.scheduling = rowOf(scheduling);
     const wait = position.kind === "parked" ? openWait(after, position.names) : undefined;
     if (wait !== undefined) transition.wait = wait;
     if (facts.length > 0) {
@@ -150,7 +162,8 @@ export class Transitions {
   ): readonly { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] {
     const frame = after.frames.at(-1);
     invariant(frame?.kind === "fork", "only an open fork spawns");
-    let free = this.#freeSlots() + 1; // the parent parks and leaves its own slot
+    // The parent parks and leaves its own slot. Children begin in the queue of the run, which may not be served here.
+    let free = this.#queues.has(after.queue) ? this.#freeSlots() + 1 : 0;
     const born: { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = [];
     for (const { from, to } of spawn) {
       for (let ordinal = from; ordinal < to; ordinal++)
@@ -166,6 +179,7 @@ export class Transitions {
   ): { readonly newFiber: NewFiber; readonly resident: Resident | undefined } {
     const fiber = bornChild(parent.definition, after, frame, ordinal);
     const key: FiberKey = childFiber(parent.key, frame.base + ordinal);
+    const scheduling = rowOf(schedulingOf(parent.definition, fiber));
     const data = dataOf(fiber);
     const newFiber: NewFiber = {
       state: data.state,
@@ -176,8 +190,7 @@ export class Transitions {
       parent: parent.key,
       fork: frame.fork,
       ordinal,
-      queue: fiber.queue,
-      priority: fiber.priority,
+      ...scheduling,
       leased,
       readyAt: this.#ambient.clock.now(),
     };
@@ -193,6 +206,7 @@ export class Transitions {
         metadata,
         parentRun,
         lease,
+        scheduling,
         fiber,
         parent: parent.key,
         fork: frame.fork,
@@ -207,7 +221,7 @@ export class Transitions {
     };
   }
 
-  #position(resident: Resident, { doing, deadlineAt, cancelling }: Fiber, now: number): Position {
+  #position(resident: Resident, { doing, deadlineAt, cancelling }: Fiber, now: number, served: boolean): Position {
     const deadline = cancelling === undefined ? deadlineAt : undefined;
     switch (doing.kind) {
       case "ended":
@@ -223,7 +237,7 @@ export class Transitions {
         const until = doing.kind === "step" ? deadline : undefined; // compensations have all the time they need
         const at = doing.dueAt === undefined ? now : Math.min(doing.dueAt, until ?? doing.dueAt);
         if (at > now) return { kind: "ready", at };
-        return this.#queues.has(this.#scheduling(resident, doing).queue) ? HELD : { kind: "ready", at: now };
+        return served ? HELD : { kind: "ready", at: now };
       }
       case "new":
         return HELD;
@@ -233,16 +247,6 @@ export class Transitions {
       case "finish":
         return invariant(false, `a fiber that is to ${doing.kind} is not committed`) as never;
     }
-  }
-
-  /** Where a step wants to run: its own queue and priority, else those of the run. */
-  #scheduling(
-    { definition, fiber: { queue, priority } }: Resident,
-    doing: Doing,
-  ): { readonly queue: string; readonly priority: number } {
-    const node = doing.kind === "step" ? definition.nodes.get(doing.path) : undefined;
-    const config = node?.kind === "step" ? node.config : undefined;
-    return { queue: config?.queue ?? queue, priority: config?.priority ?? priority };
   }
 }
 
@@ -264,6 +268,9 @@ const NO_MESSAGES: readonly NewMessage[] = Object.freeze([]);
 const NO_CHILDREN: readonly { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = Object.freeze(
   [],
 );
+
+const rowOf = ({ queue, priority }: Scheduling): Scheduling => ({ queue, priority });
+const sameScheduling = (a: Scheduling, b: Scheduling): boolean => a.queue === b.queue && a.priority === b.priority;
 
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.min(a, b);

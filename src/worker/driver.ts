@@ -1,7 +1,9 @@
 import { failureFrom } from "../domain/failure.ts";
 import type { ExecutionManager } from "../engine/execution-manager.ts";
 import type { Resident } from "../engine/resident.ts";
+import { schedulingOf } from "../engine/scheduling.ts";
 import type { Advance } from "../engine/transitions.ts";
+import type { Fiber } from "../planner/fiber.ts";
 import type { Happened } from "../planner/planning.ts";
 import { outOfTime } from "../planner/step.ts";
 import type { CommitOutcome } from "../ports/store.ts";
@@ -99,7 +101,13 @@ export class Driver {
       const ends = await this.#with.manager.missedEnds(resident);
       if (ends.length > 0) return { type: "children.ended", ends };
     }
-    return adoptionEvent(resident, this.#with.worker.ambient.clock.now());
+    const told = await adoptionEvent(resident, this.#with.worker.ambient.clock.now());
+    // Its row stood in a queue in which its step is not to run: nothing is due, but it is put where it belongs.
+    return told === undefined && !this.#serves(resident, resident.fiber) ? { type: "due" } : told;
+  }
+
+  #serves({ definition }: Resident, fiber: Fiber): boolean {
+    return this.#with.queues.includes(schedulingOf(definition, fiber).queue);
   }
 
   #reached(point: FaultPoint, { run, fiber: { doing } }: Resident): void | Promise<void> {
@@ -112,9 +120,7 @@ export class Driver {
     if (facts.length > 0 || after.doing.kind !== "step") return false;
     // An attempt that was entered holds its input for its handler: that must be stored before the body runs.
     if (after.aside !== resident.fiber.aside) return false;
-    const node = resident.definition.nodes.get(after.doing.path);
-    const queue = node?.kind === "step" ? node.config.queue : undefined;
-    if (queue !== undefined && !this.#with.queues.includes(queue)) return false;
+    if (!this.#serves(resident, after)) return false;
     resident.fiber = after;
     return true;
   }
@@ -140,6 +146,7 @@ export class Driver {
     const { position } = transition;
     resident.seq += 1;
     resident.fiber = after;
+    if (transition.scheduling !== undefined) resident.scheduling = transition.scheduling;
     resident.messages = [];
     if (transition.acknowledgeCancel === true) resident.cancel = undefined;
     if (cancel !== undefined) resident.cancel ??= cancel;

@@ -8,7 +8,7 @@ import type { Resident } from "../engine/resident.ts";
 import { isBlobRef } from "../domain/wire.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { ClaimRequest, LeasedFiber } from "../ports/queue.ts";
-import type { FiberData, Lease, NewRun } from "../ports/store.ts";
+import type { FiberData, Lease, NewRun, Scheduling } from "../ports/store.ts";
 import { Committer } from "./committer.ts";
 import type { WorkerDeps } from "./deps.ts";
 import { Driver } from "./driver.ts";
@@ -82,9 +82,10 @@ export class Worker implements AsyncDisposable {
     return this.#draining ? 0 : Math.max(0, this.#settings.concurrency - this.#holdings.size);
   }
 
-  /** The lease under which a run may be born here; undefined when this worker takes no more. */
-  get lease(): Lease | undefined {
-    return this.#keeper.held && this.freeSlots > 0 ? { worker: this.id, epoch: this.#keeper.epoch } : undefined;
+  /** The lease under which a run of that queue may be born here; undefined when it is not for this worker, or it takes no more. */
+  lease(queue: string): Lease | undefined {
+    const taken = this.#keeper.held && this.freeSlots > 0 && this.#settings.queues.includes(queue);
+    return taken ? { worker: this.id, epoch: this.#keeper.epoch } : undefined;
   }
 
   /** Registers with the store and begins to look for work. Idempotent. */
@@ -169,7 +170,7 @@ export class Worker implements AsyncDisposable {
   /** Takes over a run that was born leased to this worker. */
   adoptNew({ id, lease, root, metadata, parent: parentRun, fingerprint }: NewRun, definition: Definition): void {
     if (lease === undefined) return;
-    const alone = { parent: undefined, fork: undefined, ordinal: undefined };
+    const alone = { parent: undefined, fork: undefined, ordinal: undefined, scheduling: placeIn(root) };
     const born = { seq: 0, deliveries: 0, messages: [], cancel: undefined, dropped: false, abort: undefined };
     this.#adopting({ run: id, key: root.key, epoch: lease.epoch }, root, (fiber) =>
       this.#keep(
@@ -197,7 +198,7 @@ export class Worker implements AsyncDisposable {
     );
     if (deliveries > maxDeliveries + GIVE_UP_AFTER) return void this.#condemn(row, lease, lost);
     const { run, key, fingerprint, metadata, parentRun, parent, fork, ordinal, seq, messages, cancel } = row;
-    const rest = { deliveries, messages, cancel, dropped: false, abort: undefined };
+    const rest = { scheduling: placeIn(row), deliveries, messages, cancel, dropped: false, abort: undefined };
     const first: Happened | undefined = deliveries > maxDeliveries ? { type: "broken", failure: lost } : undefined;
     const condemn = (why: unknown): void => void this.#condemn(row, lease, failureFrom(why));
     this.#adopting(
@@ -308,6 +309,8 @@ export class Worker implements AsyncDisposable {
     });
   }
 }
+
+const placeIn = ({ queue, priority }: Scheduling): Scheduling => ({ queue, priority });
 
 const isWhole = ({ value, context, aside }: FiberData): boolean =>
   !isBlobRef(value) && !isBlobRef(context) && !isBlobRef(aside);

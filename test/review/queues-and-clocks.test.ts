@@ -38,7 +38,7 @@ describe("a worker whose clock is set back", () => {
 });
 
 describe.each(STORES)("a step with a queue of its own on %s", (store) => {
-  it.fails("runs in that queue also when its run is retried", async () => {
+  it("runs in that queue also when its run is retried", async () => {
     await using scene = new Scene(store);
     const ran: string[] = [];
     const mixed = flow("mixed", { version: "1" })
