@@ -56,7 +56,10 @@ export interface RunStore {
   children(run: RunId, parent: FiberKey, fork: number): Promise<readonly ChildResult[]>;
   /** Messages of a run that nobody has consumed, in arrival order. */
   messages(run: RunId): Promise<readonly MessageRecord[]>;
-  /** Puts a terminal run back to work under its own id: new fibers, one event. Refused unless the run has ended. */
+  /**
+   * Puts a terminal run back to work under its own id: new fibers, one event, its mailbox as the end left it. Refused unless
+   * the run has ended.
+   */
   revive(revival: Revival): Promise<"revived" | "not-ended" | "unknown">;
   /** Deletes terminal runs that ended before `endedBefore`, with their history; unreferenced blobs go too. Never touches others. */
   prune(options: {
@@ -222,7 +225,10 @@ export interface Transition {
   readonly cancelRuns: readonly { readonly run: RunId; readonly reason: string }[];
   /** Removes the ended children of this fork: their results have been gathered. */
   readonly dropFork?: number;
-  /** Ends the run: the fiber row goes, the run row gets its outcome, leftover messages go. */
+  /**
+   * Ends the run: its fibers go, the run row gets its outcome. Leftover messages without an id go, too; the others were
+   * accepted from outside and stay until the run is pruned, so that a revived run finds them.
+   */
   readonly endRun?: RunEnd;
   readonly blobs: readonly Blob[];
 }

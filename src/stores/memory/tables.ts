@@ -200,7 +200,7 @@ export class Tables {
 
   endRun(run: RunRow, end: RunEnd): void {
     for (const row of [...run.fibers.values()]) this.removeFiber(row);
-    run.messages = [];
+    run.messages = run.messages.filter(({ id }) => id !== undefined); // whoever sent them was told that they arrived
     run.status = end.status;
     run.output = end.output;
     run.failure = end.failure;

@@ -60,7 +60,7 @@ function endRun(work: Work, run: RunId, fiber: string, { status, output, failure
   db.run(KEEP_OTHER_CHAINS, run, fiber);
   db.run("DELETE FROM contexts WHERE fiber IN (SELECT id FROM fibers WHERE run = ?)", run);
   db.run("DELETE FROM fibers WHERE run = ?", run);
-  db.run("DELETE FROM messages WHERE run = ?", run);
+  db.run("DELETE FROM messages WHERE run = ? AND id IS NULL", run); // the others were acknowledged to their senders
   db.run("DELETE FROM waits WHERE run = ?", run);
   work.noteRun(run);
 }

@@ -30,14 +30,6 @@ export function deliver(work: Work, message: NewMessage): SignalOutcome {
 const isKnown = (db: Connection, run: string, id: string): boolean =>
   db.get("SELECT 1 AS yes FROM message_ids WHERE run = ? AND id = ?", run, id) !== undefined;
 
-/** A revival brings a message back: whoever sent it first, it is no duplicate of itself. */
-export function redeliver(work: Work, message: NewMessage): void {
-  if (message.id !== undefined) {
-    work.db.run("DELETE FROM message_ids WHERE run = ? AND id = ?", message.run, storable(message.id));
-  }
-  deliver(work, message);
-}
-
 /** Whether the message was still there. */
 export const consumeMessage = (db: Connection, run: string, seq: number): boolean =>
   db.run("DELETE FROM messages WHERE seq = ? AND run = ?", seq, run) > 0;

@@ -6,7 +6,7 @@ import { insertBlobs, shareBlobs } from "./blobs.ts";
 import type { Connection } from "./driver.ts";
 import { isRowFault } from "./errors.ts";
 import { insertEvent } from "./events.ts";
-import { deliver, redeliver } from "./messages.ts";
+import { deliver } from "./messages.ts";
 import { childResult, fiberRecord, numberOrNull, runRecord } from "./rows.ts";
 import { EMPTY_ASIDE, EMPTY_CONTEXT, json, storable, storableOrNull } from "./text.ts";
 import type { Work } from "./work.ts";
@@ -232,7 +232,7 @@ export function revive(
   shareBlobs(db, run, [facts, json(fibers)]);
   for (const fiber of fibers)
     insertFiber(work, fiber, { run, owner: undefined, ...(fiber === first && { head: seq }) });
-  for (const message of messages) redeliver(work, message);
+  for (const message of messages) deliver(work, message);
   work.noteRun(run);
   return "revived";
 }

@@ -1,6 +1,6 @@
 import { failure } from "../../domain/failure.ts";
 import { ROOT_FIBER } from "../../domain/ids.ts";
-import { child, newChild, newMessage, OTHER_RUN, OTHER_WORKER, RUN, START_MS } from "./records.ts";
+import { anonymousMessage, child, newChild, OTHER_RUN, OTHER_WORKER, RUN, START_MS } from "./records.ts";
 import type { AspectSuite } from "./suite.ts";
 import { endChild, endRun, newEvent, next, park, sibling, transition } from "./transitions.ts";
 
@@ -85,7 +85,7 @@ export const ending: AspectSuite = {
 
     it("drops what the last transition sends to its own run", async (scene) => {
       const held = await scene.hold(await scene.worker());
-      await scene.pass(endRun(held, {}, { send: [newMessage()] }));
+      await scene.pass(endRun(held, {}, { send: [anonymousMessage()] }));
       expect(await scene.mailbox()).toEqual([]);
       expect(await scene.signal({ id: "later" })).toBe("ended");
     });

@@ -269,5 +269,5 @@ function insert(run: ModelRun, { key, parent, priority, state, readyAt }: NewFib
 function end(run: ModelRun, status: EndStatus): void {
   run.ended = status;
   run.fibers.clear();
-  run.messages = [];
+  run.messages = run.messages.filter(({ id }) => id !== undefined);
 }

@@ -92,6 +92,17 @@ export const reviving: AspectSuite = {
       expect((await scene.claimOne(held.lease)).fiber.messages).toMatchObject([{ id: "m1" }]);
     });
 
+    it("finds the messages again that it had accepted, once each", async (scene) => {
+      const held = await scene.hold(await scene.worker());
+      await scene.deliver("paid");
+      await scene.pass(endRun(held, { status: "failed" }));
+      await scene.store.revive(revival({ messages: [newMessage({ id: "m1" })] }));
+      expect(await scene.signal({ id: "m1" })).toBe("duplicate");
+      const { held: again } = await scene.claimOne(held.lease);
+      expect(await scene.commit(park(again))).toEqual({ status: "committed", woken: true });
+      expect((await scene.claimOne(held.lease)).fiber.messages).toMatchObject([{ id: "m1" }]);
+    });
+
     it("forgets a request to stop that ended the run before", async (scene) => {
       const held = await scene.hold(await scene.worker());
       await scene.store.cancel(RUN, "why");
