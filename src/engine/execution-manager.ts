@@ -239,7 +239,7 @@ const isTransient = ({ doing: { kind } }: Fiber): boolean =>
   kind === "gather" || kind === "collect" || kind === "finish";
 
 function merged(a: Effects, b: Effects): Effects {
-  const { cancelFork, dropFork, acknowledgeCancel } = { ...a, ...b };
+  const { cancelFork, dropFork, acknowledgeCancel, unless } = { ...a, ...b };
   return {
     spawn: [...a.spawn, ...b.spawn],
     consume: [...a.consume, ...b.consume],
@@ -248,5 +248,6 @@ function merged(a: Effects, b: Effects): Effects {
     ...(cancelFork && { cancelFork }),
     ...(dropFork !== undefined && { dropFork }),
     ...(acknowledgeCancel !== undefined && { acknowledgeCancel }),
+    ...(unless && { unless }),
   };
 }

@@ -103,6 +103,8 @@ function take(planning: Planning, happened: Happened): void {
       return;
     case "due":
       return due(planning);
+    case "disturbed":
+      return;
     case "cancelled":
       return cancelled(planning, happened.reason);
     case "broken":
@@ -136,14 +138,17 @@ function broken(planning: Planning, what: Failure): void {
 
 /** A due time has come: a timer, the deadline of a wait, or the deadline of the whole run. */
 function due(planning: Planning): void {
-  const { draft, at } = planning;
+  const { draft, at, effects } = planning;
   const { doing } = draft;
-  if (doing.kind === "wait" && doing.deadlineAt !== undefined && doing.deadlineAt <= at.now)
+  if (doing.kind === "wait" && doing.deadlineAt !== undefined && doing.deadlineAt <= at.now) {
+    if (doing.names.length > 0) effects.unless = doing.names;
     return waitDue(planning, doing);
+  }
   const { deadlineAt } = draft.before;
   if (deadlineAt === undefined || draft.cancelling !== undefined) return;
   if (deadlineAt > at.now && !outOfTime(draft.before, at.now)) return;
   if (doing.kind !== "step" && doing.kind !== "wait" && doing.kind !== "call") return;
+  if (doing.kind === "wait" && doing.names.length > 0) effects.unless = doing.names;
   if (doing.kind === "call") cancelCalls(planning, "the calling run exceeded its timeout");
   planning.fail(
     doing,

@@ -29,6 +29,7 @@ export type Happened =
   | { readonly type: "refused"; readonly failure: Failure } // the output schema said no
   | { readonly type: "start.refused"; readonly failure: Failure } // a child run's input does not satisfy its flow
   | { readonly type: "due" }
+  | { readonly type: "disturbed" } // the mailbox changed while it was planned: park, and be told what is in it now
   | { readonly type: "cancelled"; readonly reason: string }
   | { readonly type: "broken"; readonly failure: Failure }; // it cannot go on here: lost workers, a value that is gone
 
@@ -76,6 +77,8 @@ export interface PlanContext {
 export interface Effects {
   readonly spawn: { readonly fork: number; readonly from: number; readonly to: number }[];
   readonly consume: number[];
+  /** Messages that would have to be heard first: a wait does not time out while one is there. */
+  unless?: readonly string[];
   readonly start: {
     readonly ids: readonly RunId[];
     readonly call: number;

@@ -12,11 +12,12 @@ import type { TaskQueue } from "./queue.ts";
  * due at `readyAt` or never) or ENDED (a child whose result waits for its parent's join). Claim takes READY and PARKED rows
  * whose `readyAt` has come. "Waking" a parked row sets its `readyAt` to now; leased and ended rows are never woken.
  *
- * Commit, in this order, all or nothing per transition: fence (owner, epoch, seq) → every `consume` exists → write the fiber
- * (seq + 1, deliveries = 0) → event → spawn, startRuns (an id that exists is left alone) → send (each wakes parked fibers of
- * that run whose wait names it; unknown or ended runs: dropped; a repeated id: dropped) → cancelFork, cancelRuns → dropFork →
- * endRun. A transition that parks while a message it waits for is in the mailbox, or while an unacknowledged cancel request
- * stands, is stored as parked and woken at once (`woken`). A batch behaves as if its transitions came one after another.
+ * Commit, in this order, all or nothing per transition: fence (owner, epoch, seq) → every `consume` exists, no message
+ * named in `unless` does → write the fiber (seq + 1, deliveries = 0) → event → spawn, startRuns (an id that exists is left
+ * alone) → send (each wakes parked fibers of that run whose wait names it; unknown or ended runs: dropped; a repeated id:
+ * dropped) → cancelFork, cancelRuns → dropFork → endRun. A transition that parks while a message it waits for is in the
+ * mailbox, or while an unacknowledged cancel request stands, is stored as parked and woken at once (`woken`). A batch
+ * behaves as if its transitions came one after another.
  *
  * Cancel requests stand on the fiber row until a transition of that fiber acknowledges them; they wake parked rows and make
  * ready ones due now; owners of leased rows learn of them from `commit` or `heartbeat`, whichever comes first.
@@ -217,6 +218,8 @@ export interface Transition {
   /** Messages to fibers of this or other runs. A message to a run that has ended is dropped. */
   readonly send: readonly NewMessage[];
   readonly spawn: readonly NewFiber[];
+  /** Names of which the mailbox must hold no message, else the answer is `conflict`: a deadline never beats an accepted answer. */
+  readonly unless?: readonly string[];
   readonly startRuns: readonly NewRun[];
   /** The cancel request on this fiber has been taken into its state: clear it. */
   readonly acknowledgeCancel?: boolean;
@@ -244,7 +247,7 @@ export type CommitOutcome =
   /** `woken`: the fiber parked but is ready again already. `cancel`: an unacknowledged request to stop this fiber. */
   | { readonly status: "committed"; readonly woken: boolean; readonly cancel?: string }
   | { readonly status: "lost" } // fence: another worker owns the fiber, or it is gone
-  | { readonly status: "conflict" } // a message was consumed by a sibling; plan again
+  | { readonly status: "conflict" } // a message was consumed by a sibling, or one has come that must be heard; park again
   | { readonly status: "rejected"; readonly error: Error }; // this row cannot be stored; its neighbours were
 
 export interface ChildResult {

@@ -86,7 +86,7 @@ export class Driver {
         if (hooked && advance.transition.position.kind === "parked") await this.#reached("after-park", resident);
         return;
       }
-      happened = next === "park again" ? { type: "due" } : undefined;
+      happened = next === "park again" ? { type: "disturbed" } : undefined;
     }
   }
 

@@ -18,6 +18,8 @@ export class Commit {
     const row = run?.fibers.get(transition.fiber);
     if (run === undefined || row === undefined || !this.fenceHolds(row, transition)) return { status: "lost" };
     if (transition.consume.length > 0 && !this.#consumable(run, transition.consume)) return { status: "conflict" };
+    const { unless } = transition;
+    if (unless !== undefined && run.messages.some(({ name }) => unless.includes(name))) return { status: "conflict" };
     const owner = this.tables.currentWorker(transition.lease);
     this.#writeFiber(row, transition, now);
     this.applyEffects(row, transition, owner, now);

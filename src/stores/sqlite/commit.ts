@@ -123,6 +123,7 @@ export class Batch {
   #whole(t: Transition, encoded: Encoded): CommitOutcome {
     const event = encoded.facts === undefined ? undefined : this.#work.nextEvent();
     if (!this.#fence(t, encoded, event)) return LOST;
+    if (t.unless !== undefined && mailboxHolds(this.#db, t.run, t.unless.map(storable))) return CONFLICT;
     for (const seq of t.consume) if (!consumeMessage(this.#db, t.run, seq)) return CONFLICT;
     this.#writeFiber(t, encoded, event);
     if (t.position.kind !== "held") this.#leave(t, encoded);

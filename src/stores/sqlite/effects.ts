@@ -11,6 +11,7 @@ import type { Work } from "./work.ts";
 export const hasEffects = (t: Transition): boolean =>
   t.endRun !== undefined ||
   t.consume.length > 0 ||
+  t.unless !== undefined ||
   t.send.length > 0 ||
   t.spawn.length > 0 ||
   t.startRuns.length > 0 ||

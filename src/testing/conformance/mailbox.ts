@@ -1,7 +1,7 @@
 import { runId } from "../../domain/ids.ts";
 import { anonymousMessage, child, newChild, newMessage, OTHER_RUN, RUN, START_MS } from "./records.ts";
 import type { AspectSuite } from "./suite.ts";
-import { endRun, next, park, sibling, transition } from "./transitions.ts";
+import { endRun, newEvent, next, park, sibling, transition } from "./transitions.ts";
 
 export const mailbox: AspectSuite = {
   aspect: "mailbox",
@@ -178,11 +178,26 @@ export const mailbox: AspectSuite = {
       expect(await scene.store.messages(RUN)).toMatchObject([{ id: "once", data: "first" }, { id: "new" }]);
     });
 
-    it("throws leftover messages away when the run ends", async (scene) => {
+    it("throws leftover messages without an id away when the run ends, and keeps those that were accepted", async (scene) => {
       const held = await scene.hold(await scene.worker());
       await scene.deliver("a", "b");
+      await scene.store.signal(anonymousMessage({ name: "a" }));
       await scene.pass(endRun(held));
-      expect(await scene.mailbox()).toEqual([]);
+      expect(await scene.mailbox()).toEqual(["m1", "m2"]);
+    });
+
+    it("answers conflict while a message is there that must be heard first, and writes nothing", async (scene) => {
+      const held = await scene.hold(await scene.worker());
+      await scene.deliver("late", "paid");
+      const before = await scene.picture(RUN);
+      for (const given of [{}, { event: newEvent("timed out") }]) {
+        const refused = await scene.commit(transition(held, { ...given, unless: ["other", "paid"] }));
+        expect(refused).toEqual({ status: "conflict" });
+      }
+      expect(await scene.commit(endRun(held, {}, { unless: ["paid"] }))).toEqual({ status: "conflict" });
+      expect(await scene.picture(RUN)).toEqual(before);
+      await scene.pass(transition(held, { unless: ["other"], consume: [await scene.messageSeq("m2")] }));
+      expect(await scene.commit(transition(next(held), { unless: ["paid"] }))).toMatchObject({ status: "committed" });
     });
   },
 };

@@ -159,6 +159,7 @@ export class CommandGenerator {
       state: this.#facts,
       position,
       consume: maybe(0.3) ? this.#consumed(held) : [],
+      ...(maybe(0.1) && { unless: this.#random.shuffle(NAMES).slice(0, this.#random.int(0, 2)) }),
       send: maybe(0.15) ? [this.#message()] : [],
       spawn: isRoot && maybe(0.2) ? [this.#child()] : [],
       startRuns: maybe(0.04) ? [this.#run()] : [],

@@ -126,6 +126,7 @@ export class Model {
     if (run === undefined || fiber?.owner === undefined || fiber.seq !== t.expectedSeq) return LOST;
     if (fiber.owner.worker !== t.lease.worker || fiber.owner.epoch !== t.lease.epoch) return LOST;
     if (!t.consume.every((seq) => run.messages.some((message) => message.seq === seq))) return CONFLICT;
+    if (run.messages.some(({ name }) => t.unless?.includes(name))) return CONFLICT;
     this.#move(run, fiber, t);
     if (t.event !== undefined) run.facts.push(t.event.facts);
     for (const one of t.spawn) if (!run.fibers.has(one.key)) insert(run, one, one.leased ? t.lease : undefined);
