@@ -62,7 +62,10 @@ export interface RunStore {
    * the run has ended.
    */
   revive(revival: Revival): Promise<"revived" | "not-ended" | "unknown">;
-  /** Deletes terminal runs that ended before `endedBefore`, with their history; unreferenced blobs go too. Never touches others. */
+  /**
+   * Deletes terminal runs that ended before `endedBefore`, with their history; unreferenced blobs go too. Never touches others,
+   * nor a child run whose parent waits for a reply (`parent.reply`) and has not ended.
+   */
   prune(options: {
     readonly endedBefore: number;
     readonly limit?: number;

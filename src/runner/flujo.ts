@@ -41,6 +41,7 @@ export class Flujo implements AsyncDisposable {
   readonly #chunks = new Chunks();
   #opening: Promise<Engine> | undefined;
   #ephemeral: Promise<Engine> | undefined;
+  #ephemeralStore: MemoryStore | undefined;
   #closing: Promise<void> | undefined;
 
   /** Throws DEFINITION_CONFLICT when two flows of one name and version differ. */
@@ -83,9 +84,23 @@ export class Flujo implements AsyncDisposable {
       ending = engine.waiters.wait(born, "settled", options.signal);
     });
     if (ending === undefined) return engine.result(id, "settled", options.signal);
-    const result = await ending;
-    if (options.persist === false) await engine.store.prune({ endedBefore: Number.MAX_SAFE_INTEGER });
-    return result;
+    if (options.persist !== false) return ending;
+    try {
+      return await ending;
+    } finally {
+      await this.#forget(engine, id);
+    }
+  }
+
+  /** A run that is not persisted goes with its end, also when nobody waits for that any more. */
+  async #forget(engine: Engine, id: RunId): Promise<void> {
+    const store = this.#ephemeralStore;
+    if (this.#closing !== undefined || store === undefined) return; // the whole store goes
+    if (await engine.isOver(id)) return store.forget(id);
+    engine.waiters.wait(id, "end").then(
+      () => store.forget(id),
+      () => undefined, // closed
+    );
   }
 
   /** Starts a run and returns at once, as soon as its start is durable. */
@@ -290,7 +305,8 @@ export class Flujo implements AsyncDisposable {
   #forgetful(): Promise<Engine> {
     if (this.#closing !== undefined) return Promise.reject(new FlujoError("CLOSED", "this Flujo was closed"));
     const { ambient = systemAmbient } = this.#options;
-    return (this.#ephemeral ??= this.#assemble(new MemoryStore({ clock: ambient.clock, history: false })));
+    this.#ephemeralStore ??= new MemoryStore({ clock: ambient.clock, history: false });
+    return (this.#ephemeral ??= this.#assemble(this.#ephemeralStore));
   }
 
   async #assemble(store: Store): Promise<Engine> {

@@ -37,7 +37,7 @@ describe.each(STORES)("calls on %s", (store) => {
     expect(await codeOf(flujo.get(started[0] ?? ""))).toBe("nothing");
   });
 
-  it.fails("keeps the results of child runs as long as their parent needs them, whatever is pruned", async () => {
+  it("keeps the results of child runs as long as their parent needs them, whatever is pruned", async () => {
     const clock = new VirtualClock();
     await using scene = new Scene(store, clock);
     const slow = flow("slow", { version: "1" })
@@ -116,7 +116,7 @@ describe.each(STORES)("calls on %s", (store) => {
 });
 
 describe("runs that are not persisted", () => {
-  it.fails("do not take away each other's child runs", async () => {
+  it("do not take away each other's child runs", async () => {
     const clock = new VirtualClock();
     await using scene = new Scene("memory", clock);
     const held = gate();

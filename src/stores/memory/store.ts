@@ -165,17 +165,27 @@ export class MemoryStore implements Store {
         if (
           run.endedAt === undefined ||
           run.endedAt >= endedBefore ||
+          tables.isAwaited(run) ||
           !(statuses as readonly string[]).includes(run.status)
         )
           continue;
         tables.runs.delete(run.id);
         pruned += 1;
       }
-      for (const [hash, blob] of tables.blobs) {
-        for (const id of blob.runs) if (!tables.runs.has(id)) blob.runs.delete(id);
-        if (blob.runs.size === 0) tables.blobs.delete(hash);
-      }
+      tables.dropBlobs();
       return pruned;
+    });
+  }
+
+  /** Deletes one ended run, and all ended runs whose parent is gone. For runs that are not persisted. */
+  forget(id: RunId): Promise<void> {
+    return this.#do((tables) => {
+      if (tables.runs.get(id)?.endedAt === undefined) return;
+      tables.runs.delete(id);
+      // Parents come before their children, so one pass takes whole families.
+      for (const { id: child, parent, endedAt } of tables.runs.values())
+        if (endedAt !== undefined && parent !== undefined && !tables.runs.has(parent.run)) tables.runs.delete(child);
+      tables.dropBlobs();
     });
   }
 

@@ -144,6 +144,21 @@ export class Tables {
     }
   }
 
+  /** Blobs of runs that are gone. */
+  dropBlobs(): void {
+    for (const [hash, blob] of this.blobs) {
+      for (const id of blob.runs) if (!this.runs.has(id)) blob.runs.delete(id);
+      if (blob.runs.size === 0) this.blobs.delete(hash);
+    }
+  }
+
+  /** Whether a parent that goes on waits for this run: its output is still to be collected. */
+  isAwaited({ parent }: RunRow): boolean {
+    if (parent === undefined || parent.reply === "") return false;
+    const caller = this.runs.get(parent.run);
+    return caller !== undefined && caller.endedAt === undefined;
+  }
+
   deliver(message: NewMessage, now: number): SignalOutcome {
     const run = this.runs.get(message.run);
     if (run === undefined) return "unknown";

@@ -8,9 +8,12 @@ import { json, storable } from "./text.ts";
 /** Runs deleted per transaction: a prune of a million runs must not hold the write lock against working processes. */
 export const PRUNE_CHUNK = 100;
 
+/** A child run that its parent waits for stays as long as that goes on: its output is still to be collected. */
 const ENDED_BEFORE = `
   SELECT id, created_at, metadata FROM runs INDEXED BY runs_ended
   WHERE ended_at IS NOT NULL AND ended_at < ? AND status IN (SELECT value FROM json_each(?))
+    AND (reply IS NULL OR reply = ''
+      OR NOT EXISTS (SELECT 1 FROM runs AS caller WHERE caller.id = runs.parent_run AND caller.ended_at IS NULL))
   ORDER BY ended_at LIMIT ?`;
 
 export function pruneChunk(

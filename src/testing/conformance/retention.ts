@@ -1,4 +1,4 @@
-import { fingerprintOf, runId } from "../../domain/ids.ts";
+import { fingerprintOf, ROOT_FIBER, runId } from "../../domain/ids.ts";
 import { sha256 } from "../../domain/sha256.ts";
 import { blobOf, newRun, OTHER_RUN, RUN, START_MS, storedDefinition } from "./records.ts";
 import type { Scene } from "./scene.ts";
@@ -49,6 +49,20 @@ export const retention: AspectSuite = {
       scene.clock.advance(10 * 365 * 86_400_000);
       expect(await scene.store.prune({ endedBefore: scene.clock.now() + 1 })).toBe(0);
       expect(await left(scene)).toBe("paused pending running waiting");
+    });
+
+    it("keeps a child run as long as its parent waits for it, and no longer", async (scene) => {
+      const lease = await scene.worker();
+      const parent = await scene.hold(lease);
+      for (const reply of ["call:0:0#0", ""]) {
+        const id = runId(reply === "" ? "detached" : "awaited");
+        await scene.pass(endRun(await scene.hold(lease, { id, parent: { run: RUN, fiber: ROOT_FIBER, reply } })));
+      }
+      const options = { endedBefore: START_MS + 1 };
+      expect(await scene.store.prune(options)).toBe(1);
+      expect(await left(scene)).toBe(`awaited ${RUN}`);
+      await scene.pass(endRun(parent));
+      expect(await scene.store.prune(options)).toBe(2);
     });
 
     it("deletes no more than the limit at a time", async (scene) => {
