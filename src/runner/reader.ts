@@ -98,7 +98,8 @@ export class Reader {
     if (standing === "moving") return { status: "running", runId: id };
     const pauses = await this.pauses(id);
     if (pauses.length > 0) return { status: "paused", runId: id, pauses };
-    return { status: "waiting", runId: id, signals: standing };
+    if (standing.asks) return { status: "running", runId: id }; // what it asked has been answered meanwhile
+    return { status: "waiting", runId: id, signals: standing.signals };
   }
 
   async ended(record: RunRecord): Promise<RunResult> {
@@ -110,20 +111,28 @@ export class Reader {
   }
 
   /** Whether anything of the run, or of the child runs it waits for, moves without help; if not, the signals it waits for. */
-  async #standing(record: RunRecord): Promise<"moving" | readonly string[]> {
+  async #standing(record: RunRecord): Promise<"moving" | Standing> {
     if (record.status !== "paused" && record.status !== "waiting") return "moving";
+    const fibers = await this.#store.fibers(record.id);
     const signals: string[] = [];
-    for (const { wait, position } of await this.#store.fibers(record.id)) {
+    let asks = false;
+    let calls = false;
+    for (const { wait, position } of fibers) {
       if (position === "ended") continue;
       if (wait === undefined || wait.kind === "timer") return "moving";
       if (wait.kind === "signal") signals.push(...wait.names.map(signalNameOf));
+      asks ||= wait.kind === "human";
+      calls ||= wait.kind === "call";
     }
+    if (!calls) return { signals, asks };
     for (const child of await this.#openChildren(record.id)) {
       const below = await this.#standing(child);
       if (below === "moving") return "moving";
-      signals.push(...below);
+      signals.push(...below.signals);
+      asks ||= below.asks;
     }
-    return signals;
+    // A child's end moves its caller in the same step: one that stands where it stood was told of no end while we looked.
+    return placesOf(await this.#store.fibers(record.id)) === placesOf(fibers) ? { signals, asks } : "moving";
   }
 
   async #openChildren(id: RunId): Promise<readonly RunRecord[]> {
@@ -154,6 +163,15 @@ export class Reader {
     return events;
   }
 }
+
+/** What a run that does not move by itself waits for: signals, and whether people, here or in its child runs. */
+interface Standing {
+  readonly signals: readonly string[];
+  readonly asks: boolean;
+}
+
+const placesOf = (fibers: readonly FiberRecord[]): string =>
+  fibers.map(({ key, seq, position, readyAt }) => `${key}:${seq}:${position}:${readyAt ?? ""}`).join();
 
 function fiberView(record: FiberRecord): FiberView {
   const { key, position, wait, owner, readyAt, deliveries, state, value, context, aside } = record;

@@ -148,11 +148,12 @@ export class Waiters {
   async #lookAt(run: RunId): Promise<void> {
     const waiters = this.#waiting.get(run);
     if (waiters === undefined) return;
+    const asking = [...waiters]; // whoever asks while we look must not be answered with what we saw before
     try {
       const result = await this.#look(run);
-      for (const waiter of [...waiters]) if (isOver(result, waiter.until)) waiter.resolve(result);
+      for (const waiter of asking) if (isOver(result, waiter.until)) waiter.resolve(result);
     } catch (error) {
-      if (isFinal(error)) for (const waiter of [...waiters]) waiter.reject(error);
+      if (isFinal(error)) for (const waiter of asking) waiter.reject(error);
       // Anything else is the store's trouble, and passes: the next look tries again.
     }
   }
