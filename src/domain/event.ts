@@ -1,5 +1,5 @@
 import type { Failure } from "./failure.ts";
-import type { PauseToken, RunId } from "./ids.ts";
+import type { FiberKey, PauseToken, RunId } from "./ids.ts";
 import type { EndStatus } from "./run.ts";
 import type { Issue } from "./schema.ts";
 import type { Wire } from "./wire.ts";
@@ -18,7 +18,14 @@ export type Fact =
       readonly priority?: number;
     }
   | { readonly type: "run.retried"; readonly from: number }
-  | { readonly type: "run.forked"; readonly from: string; readonly at: number; readonly value?: Wire }
+  | {
+      readonly type: "run.forked";
+      readonly from: string;
+      readonly at: number;
+      readonly value?: Wire;
+      /** The fiber that the value is for, when it is not the root: that of the event after which the new run begins. */
+      readonly target?: FiberKey;
+    }
   | ({
       readonly type: "step.completed";
       readonly attempt: number;

@@ -10,6 +10,7 @@ import type { Doing, Fiber } from "../planner/fiber.ts";
 import { begun } from "../planner/fold.ts";
 import type { Blob, NewFiber, NewMessage, Store } from "../ports/store.ts";
 import { dataOf } from "./fiber-codec.ts";
+import { checkStart } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
@@ -82,14 +83,21 @@ export interface ForkOptions {
 /**
  * Starts a new run that begins where an old one was after the transition `at`, with that history. Waits and calls that were
  * open are opened anew: questions, deadlines and child runs belong to one run. Throws RUN_UNKNOWN, EVENT_UNKNOWN, RUN_EXISTS,
- * FLOW_UNKNOWN.
+ * FLOW_UNKNOWN, and INPUT_INVALID for another input at the start.
  */
 export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: ForkOptions): Promise<void> {
   const { record, definition, rows } = await read(deps, from);
   const cut = at ?? rows[0]?.seq ?? 0;
   const target = rows.find(({ seq }) => seq === cut);
   if (target === undefined) throw new FlujoError("EVENT_UNKNOWN", `run ${from} has no event ${cut}; see its history`);
-  const fact: Fact = { type: "run.forked", from, at: cut, ...(input !== undefined && { value: encode(input) }) };
+  const value = input === undefined ? undefined : await valueAt(target, definition, input);
+  const fact: Fact = {
+    type: "run.forked",
+    from,
+    at: cut,
+    ...(value !== undefined && { value }),
+    ...(target.fiber !== ROOT_FIBER && { target: target.fiber }),
+  };
   const kept = rows.filter(({ seq }) => seq <= cut);
   const rebuilt = rebuild(definition, [...kept, { ...target, facts: [fact] }]);
   if (rebuilt.some(({ key, fiber }) => key === ROOT_FIBER && fiber.doing.kind === "ended")) {
@@ -124,6 +132,16 @@ const pick = ({
   version,
   fingerprint,
   metadata,
+/** Another value for the point after a row: the input of the whole run is checked as a start checks it. */
+async function valueAt({ facts }: Row, flow: Definition, input: unknown): Promise<Wire> {
+  if (!facts.some(({ type }) => type === "run.started")) return encode(input);
+  const { context: _, ...definition } = flow; // the context stays what it is
+  const checked = await checkStart(definition, input, undefined);
+  if (checked.ok) return checked.value.input;
+  const { code, message, details } = checked.problem;
+  throw new FlujoError(code, message, { details: { ...details } });
+}
+
 }: RunRecord): Pick<RunRecord, "flow" | "version" | "fingerprint" | "metadata"> => ({
   flow,
   version,
@@ -145,13 +163,11 @@ async function read(
     );
   }
   const rows: Row[] = [];
-  for (const { seq, at, fiber, facts } of await store.history(id)) {
-    rows.push({
-      seq,
-      at,
-      fiber,
-      facts: await Promise.all((facts as unknown as readonly Fact[]).map((fact) => payloads.inflateFact(fact))),
-    });
+  for (const { seq, at, fiber, facts: stored } of await store.history(id)) {
+    const facts = await Promise.all((stored as unknown as readonly Fact[]).map((fact) => payloads.inflateFact(fact)));
+    const [first] = facts;
+    // A fork is recorded with the run, that is, with its root, and may be about another fiber.
+    rows.push({ seq, at, fiber: (first?.type === "run.forked" && first.target) || fiber, facts });
   }
   return { record, definition, rows };
 }

@@ -415,7 +415,9 @@ describe.each(STORES)("a fork of a run on %s", (store) => {
     expect(await codeOf(flujo.fork(runId, { at: -1 }))).toBe("EVENT_UNKNOWN");
     expect(await codeOf(flujo.fork("nobody"))).toBe("RUN_UNKNOWN");
     expect(await codeOf(flujo.fork(runId, { id: "no id" }))).toBe("ID_INVALID");
-    expect(await codeOf(flujo.fork(runId, { input: () => 1 }))).toBe("VALUE_NOT_SERIALIZABLE");
+    expect(await codeOf(flujo.fork(runId, { input: () => 1 }))).toBe("INPUT_INVALID");
+    const at = await seqOf(flujo, runId, "step.completed root/a#");
+    expect(await codeOf(flujo.fork(runId, { at, input: () => 1 }))).toBe("VALUE_NOT_SERIALIZABLE");
     expect((await flujo.list()).items).toHaveLength(1);
   });
 
