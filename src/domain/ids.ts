@@ -18,15 +18,16 @@ const ID = /^[A-Za-z0-9._:-]+$/;
 /** Whether `text` may be an id: 1 to 128 characters of `A-Za-z0-9._:-`. */
 export const isId = (text: string): boolean => text.length <= LIMITS.idCharacters && ID.test(text);
 
-function checked(what: string, text: unknown): string {
-  if (typeof text === "string" && isId(text)) return text;
+function checked(what: string, text: unknown, limit: number = LIMITS.idCharacters): string {
+  if (typeof text === "string" && text.length <= limit && ID.test(text)) return text;
   const found = typeof text === "string" ? JSON.stringify(text.slice(0, 150)) : typeof text;
-  throw new FlujoError("ID_INVALID", `expected ${what} of 1 to 128 characters A-Za-z0-9._:- but found ${found}`);
+  throw new FlujoError("ID_INVALID", `expected ${what} of 1 to ${limit} characters A-Za-z0-9._:- but found ${found}`);
 }
 
 export const runId = (text: unknown): RunId => checked("a run id", text) as RunId;
 export const workerId = (text: unknown): WorkerId => checked("a worker id", text) as WorkerId;
-export const pauseToken = (text: unknown): PauseToken => checked("a pause token", text) as PauseToken;
+export const pauseToken = (text: unknown): PauseToken =>
+  checked("a pause token", text, LIMITS.tokenCharacters) as PauseToken;
 export const fingerprintOf = (text: string): Fingerprint => text as Fingerprint;
 export const nodePath = (text: string): NodePath => text as NodePath;
 
