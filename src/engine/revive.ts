@@ -25,7 +25,8 @@ export interface ReviveDeps {
 
 /**
  * Puts a failed or cancelled run back to work under its own id. Its fibers are folded from history up to where the failure
- * began; what had finished is not repeated. Throws RUN_UNKNOWN, RUN_NOT_FAILED, RUN_COMPENSATED, FLOW_UNKNOWN.
+ * began; what had finished is not repeated, and what was accepted into its mailbox is still there.
+ * Throws RUN_UNKNOWN, RUN_NOT_FAILED, RUN_COMPENSATED, FLOW_UNKNOWN.
  * Source: Fluxo, resume of a failed instance.
  */
 export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
@@ -33,14 +34,17 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
   if (record.status !== "failed" && record.status !== "cancelled") {
     throw new FlujoError("RUN_NOT_FAILED", `expected a failed or cancelled run but ${id} is ${record.status}`);
   }
-  if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed"))) {
-    throw new FlujoError("RUN_COMPENSATED", `run ${id} has undone steps; it cannot go on from where it was`);
+  if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed" || type === "undo.failed"))) {
+    throw new FlujoError("RUN_COMPENSATED", `run ${id} has begun to undo its steps; it cannot go on from where it was`);
   }
   const kept = withoutEnding(definition, lasting(definition, rows));
   const fibers: Rebuilt[] = [];
+  const mailbox = new Set((await deps.store.messages(id)).map(({ name }) => name));
   for (const one of rebuild(definition, kept)) {
-    const reopen = (await retryChildren(deps, id, one)) ? [] : (["call"] as const);
-    fibers.push({ ...one, fiber: anew(definition, one.fiber, reopen, deps.now) });
+    const { doing } = one.fiber;
+    const late = isOverdue(doing, deps.now) && "names" in doing && !doing.names.some((name) => mailbox.has(name));
+    const goesOn = !late && (await retryChildren(deps, id, one));
+    fibers.push({ ...one, fiber: anew(definition, one.fiber, goesOn ? [] : ["call", "wait"], deps.now) });
   }
   const fact: Fact = { type: "run.retried", from: kept.at(-1)?.seq ?? 0 };
   const rowsOf = storeRows(deps, { id, definition }, fibers);
@@ -179,7 +183,7 @@ function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kin
   const fresh: Doing =
     doing.kind === "step"
       ? { kind: "step", path: doing.path, visit: doing.visit, attempt: 1 }
-      : (reopen.includes(doing.kind) || isOverdue(doing, now)) && "path" in doing
+      : reopen.includes(doing.kind) && "path" in doing
         ? { kind: "decide", path: doing.path, visit: doing.visit }
         : doing;
   const { deadlineAt: __, ...unbounded } = fiber;
