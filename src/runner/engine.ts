@@ -1,7 +1,7 @@
 import type { Ambient } from "../domain/ambient.ts";
 import { FlujoError } from "../domain/errors.ts";
 import { failure } from "../domain/failure.ts";
-import { runId, type RunId, workerId } from "../domain/ids.ts";
+import { type RunId, workerId } from "../domain/ids.ts";
 import { sameWire } from "../domain/canonical.ts";
 import { isEnd } from "../domain/run.ts";
 import { decode, type Wire } from "../domain/wire.ts";
@@ -20,6 +20,7 @@ import { Messages } from "./messages.ts";
 import type { FlujoOptions, StartOptions } from "./options.ts";
 import { Reader } from "./reader.ts";
 import { failedResult, type RunResult } from "./result.ts";
+import { checkStartOptions } from "./start-options.ts";
 import { Waiters } from "./waiters.ts";
 
 export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at"> {
@@ -114,21 +115,23 @@ export class Engine {
     this.waiters.close(new FlujoError("CLOSED", "this Flujo was closed before the result came"));
   }
 
-  /** Starts a run, or finds the one that this id started before. Throws INPUT_INVALID, CONTEXT_INVALID, RUN_EXISTS, ID_INVALID. */
+  /**
+   * Starts a run, or finds the one that this id started before. Throws INPUT_INVALID, CONTEXT_INVALID, OPTION_INVALID,
+   * RUN_EXISTS, ID_INVALID.
+   */
   async start(
     definition: Definition,
     input: unknown,
     options: StartOptions,
     born: (id: RunId) => void = () => undefined,
   ): Promise<{ readonly id: RunId; readonly created: boolean }> {
+    const checkedOptions = checkStartOptions(options);
     const checking = checkStart(definition, input, options.context);
     const checked = checking instanceof Promise ? await checking : checking;
     if (!checked.ok)
       throw new FlujoError(checked.problem.code, checked.problem.message, { details: { ...checked.problem.details } });
     const now = this.ambient.clock.now();
-    const { metadata, queue, priority, startAt } = options;
-    const at = startAt instanceof Date ? startAt.getTime() : startAt;
-    const id = options.id === undefined ? (this.ambient.newId() as RunId) : runId(options.id);
+    const { id = this.ambient.newId() as RunId, queue, ...placed } = checkedOptions;
     const lease = this.worker?.lease(queue ?? DEFAULT_QUEUE);
     const run = newRun(
       {
@@ -137,15 +140,14 @@ export class Engine {
         input: checked.value.input,
         contextWire: checked.value.context,
         now,
-        ...(metadata && { metadata }),
+        ...placed,
         ...(queue !== undefined && { queue }),
-        ...(priority !== undefined && { priority }),
-        ...(at !== undefined && { startAt: at }),
         ...(lease && { lease }),
       },
       this.payloads,
     );
     const outcome = await this.#create(run);
+    if (outcome.status === "rejected") throw outcome.error;
     if (outcome.status === "exists") return this.#existing(run, outcome.run);
     born(id); // before it moves: a short run may be over before its starter hears of it
     if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);

@@ -155,7 +155,7 @@ describe.each(STORES)("a worker on %s", (store) => {
     expect(keys[0]).not.toBe(keys[1]);
   });
 
-  it.fails("refuses a start that could never begin, and no other start of the same moment with it", async () => {
+  it("refuses a start that could never begin, and no other start of the same moment with it", async () => {
     await using scene = new Scene(store);
     const simple = flow("simple", { version: "1" })
       .step("s", () => "done")
@@ -170,7 +170,7 @@ describe.each(STORES)("a worker on %s", (store) => {
     expect(bad.status).toBe("rejected");
   });
 
-  it.fails("refuses to start at an invalid date, instead of never", async () => {
+  it("refuses to start at an invalid date, instead of never", async () => {
     await using scene = new Scene(store);
     const simple = flow("simple", { version: "1" })
       .step("s", () => "done")
