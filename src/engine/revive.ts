@@ -10,6 +10,7 @@ import type { Doing, Fiber } from "../planner/fiber.ts";
 import { begun } from "../planner/fold.ts";
 import type { Blob, NewFiber, NewMessage, Store } from "../ports/store.ts";
 import { dataOf } from "./fiber-codec.ts";
+import { checkStart } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
@@ -24,7 +25,8 @@ export interface ReviveDeps {
 
 /**
  * Puts a failed or cancelled run back to work under its own id. Its fibers are folded from history up to where the failure
- * began; what had finished is not repeated. Throws RUN_UNKNOWN, RUN_NOT_FAILED, RUN_COMPENSATED, FLOW_UNKNOWN.
+ * began; what had finished is not repeated, and what was accepted into its mailbox is still there.
+ * Throws RUN_UNKNOWN, RUN_NOT_FAILED, RUN_COMPENSATED, FLOW_UNKNOWN.
  * Source: Fluxo, resume of a failed instance.
  */
 export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
@@ -32,14 +34,17 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
   if (record.status !== "failed" && record.status !== "cancelled") {
     throw new FlujoError("RUN_NOT_FAILED", `expected a failed or cancelled run but ${id} is ${record.status}`);
   }
-  if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed"))) {
-    throw new FlujoError("RUN_COMPENSATED", `run ${id} has undone steps; it cannot go on from where it was`);
+  if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed" || type === "undo.failed"))) {
+    throw new FlujoError("RUN_COMPENSATED", `run ${id} has begun to undo its steps; it cannot go on from where it was`);
   }
   const kept = withoutEnding(definition, lasting(definition, rows));
   const fibers: Rebuilt[] = [];
+  const mailbox = new Set((await deps.store.messages(id)).map(({ name }) => name));
   for (const one of rebuild(definition, kept)) {
-    const reopen = (await retryChildren(deps, id, one)) ? [] : (["call"] as const);
-    fibers.push({ ...one, fiber: anew(definition, one.fiber, reopen, deps.now) });
+    const { doing } = one.fiber;
+    const late = isOverdue(doing, deps.now) && "names" in doing && !doing.names.some((name) => mailbox.has(name));
+    const goesOn = !late && (await retryChildren(deps, id, one));
+    fibers.push({ ...one, fiber: anew(definition, one.fiber, goesOn ? [] : ["call", "wait"], deps.now) });
   }
   const fact: Fact = { type: "run.retried", from: kept.at(-1)?.seq ?? 0 };
   const rowsOf = storeRows(deps, { id, definition }, fibers);
@@ -82,14 +87,21 @@ export interface ForkOptions {
 /**
  * Starts a new run that begins where an old one was after the transition `at`, with that history. Waits and calls that were
  * open are opened anew: questions, deadlines and child runs belong to one run. Throws RUN_UNKNOWN, EVENT_UNKNOWN, RUN_EXISTS,
- * FLOW_UNKNOWN.
+ * FLOW_UNKNOWN, and INPUT_INVALID for another input at the start.
  */
 export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: ForkOptions): Promise<void> {
   const { record, definition, rows } = await read(deps, from);
   const cut = at ?? rows[0]?.seq ?? 0;
   const target = rows.find(({ seq }) => seq === cut);
   if (target === undefined) throw new FlujoError("EVENT_UNKNOWN", `run ${from} has no event ${cut}; see its history`);
-  const fact: Fact = { type: "run.forked", from, at: cut, ...(input !== undefined && { value: encode(input) }) };
+  const value = input === undefined ? undefined : await valueAt(target, definition, input);
+  const fact: Fact = {
+    type: "run.forked",
+    from,
+    at: cut,
+    ...(value !== undefined && { value }),
+    ...(target.fiber !== ROOT_FIBER && { target: target.fiber }),
+  };
   const kept = rows.filter(({ seq }) => seq <= cut);
   const rebuilt = rebuild(definition, [...kept, { ...target, facts: [fact] }]);
   if (rebuilt.some(({ key, fiber }) => key === ROOT_FIBER && fiber.doing.kind === "ended")) {
@@ -120,6 +132,16 @@ export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: 
   if (outcome?.status === "exists") throw new FlujoError("RUN_EXISTS", `run ${id} exists already`);
 }
 
+/** Another value for the point after a row: the input of the whole run is checked as a start checks it. */
+async function valueAt({ facts }: Row, flow: Definition, input: unknown): Promise<Wire> {
+  if (!facts.some(({ type }) => type === "run.started")) return encode(input);
+  const { context: _, ...definition } = flow; // the context stays what it is
+  const checked = await checkStart(definition, input, undefined);
+  if (checked.ok) return checked.value.input;
+  const { code, message, details } = checked.problem;
+  throw new FlujoError(code, message, { details: { ...details } });
+}
+
 const pick = ({
   flow,
   version,
@@ -146,13 +168,11 @@ async function read(
     );
   }
   const rows: Row[] = [];
-  for (const { seq, at, fiber, facts } of await store.history(id)) {
-    rows.push({
-      seq,
-      at,
-      fiber,
-      facts: await Promise.all((facts as unknown as readonly Fact[]).map((fact) => payloads.inflateFact(fact))),
-    });
+  for (const { seq, at, fiber, facts: stored } of await store.history(id)) {
+    const facts = await Promise.all((stored as unknown as readonly Fact[]).map((fact) => payloads.inflateFact(fact)));
+    const [first] = facts;
+    // A fork is recorded with the run, that is, with its root, and may be about another fiber.
+    rows.push({ seq, at, fiber: (first?.type === "run.forked" && first.target) || fiber, facts });
   }
   return { record, definition, rows };
 }
@@ -164,7 +184,7 @@ function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kin
   const fresh: Doing =
     doing.kind === "step"
       ? { kind: "step", path: doing.path, visit: doing.visit, attempt: 1 }
-      : (reopen.includes(doing.kind) || isOverdue(doing, now)) && "path" in doing
+      : reopen.includes(doing.kind) && "path" in doing
         ? { kind: "decide", path: doing.path, visit: doing.visit }
         : doing;
   const { deadlineAt: __, ...unbounded } = fiber;
