@@ -218,11 +218,11 @@ export interface Transition {
 
   /** Messages taken out of the mailbox. If one is gone already the answer is `conflict` and nothing is written. */
   readonly consume: readonly number[];
+  /** Names of which the mailbox must hold no message, else the answer is `conflict`: a deadline never beats an accepted answer. */
+  readonly unless?: readonly string[];
   /** Messages to fibers of this or other runs. A message to a run that has ended is dropped. */
   readonly send: readonly NewMessage[];
   readonly spawn: readonly NewFiber[];
-  /** Names of which the mailbox must hold no message, else the answer is `conflict`: a deadline never beats an accepted answer. */
-  readonly unless?: readonly string[];
   readonly startRuns: readonly NewRun[];
   /** The cancel request on this fiber has been taken into its state: clear it. */
   readonly acknowledgeCancel?: boolean;

@@ -66,7 +66,7 @@ describe.each(STORES)("calls on %s", (store) => {
     expect(result).toMatchObject({ status: "completed", output: [1, 2] });
   });
 
-  it.fails("doctor finds nothing wrong with a run that waits for its child run", async () => {
+  it("doctor finds nothing wrong with a run that waits for its child run", async () => {
     await using scene = new Scene(store);
     const asking = flow("asking", { version: "1" }).human("q", { message: "?" }).build();
     const parent = flow("parent", { version: "1" })
