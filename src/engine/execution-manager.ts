@@ -1,5 +1,5 @@
 import type { Ambient } from "../domain/ambient.ts";
-import { FlujoError } from "../domain/errors.ts";
+import { type ErrorCode, FlujoError } from "../domain/errors.ts";
 import { messageName } from "../domain/event.ts";
 import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { invariant } from "../domain/result.ts";
@@ -72,7 +72,7 @@ export class ExecutionManager {
       const more = plan(
         resident.definition,
         planned.after,
-        await this.#answer(resident, planned.after),
+        await this.#answer(resident, planned.after).catch(brokenBy),
         this.#context(resident),
       );
       planned = {
@@ -234,6 +234,15 @@ export class ExecutionManager {
     return fiberOf({ state: data.state, value, context, aside }, where);
   }
 }
+
+/** What a store's trouble is not: results that are gone or cannot be read will not come back however often they are asked for. */
+function brokenBy(error: unknown): Happened {
+  const isFinal = error instanceof FlujoError && FINAL.includes(error.code);
+  if (!isFinal) throw error;
+  return { type: "broken", failure: failureFrom(error) };
+}
+
+const FINAL: readonly unknown[] = ["RECORD_UNDECODABLE", "BLOB_MISSING", "RUN_UNKNOWN"] satisfies readonly ErrorCode[];
 
 const isTransient = ({ doing: { kind } }: Fiber): boolean =>
   kind === "gather" || kind === "collect" || kind === "finish";

@@ -2,6 +2,7 @@ import { FlujoError } from "../domain/errors.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Aside, Fiber } from "../planner/fiber.ts";
 import { NOTHING_ASIDE } from "../planner/fiber.ts";
+import { whyUndecodable } from "../ports/undecodable.ts";
 import type { FiberData } from "../ports/store.ts";
 
 /** Version of the stored form. A reader refuses what it does not know instead of guessing. */
@@ -43,7 +44,7 @@ export function fiberOf({ state, value, context, aside }: FiberData, where: stri
   if (stored?.v !== VERSION || stored.doing === undefined || stored.frames === undefined) {
     throw new FlujoError(
       "RECORD_UNDECODABLE",
-      `expected fiber state of version ${VERSION} but found version ${String(stored?.v)}`,
+      whyUndecodable(state) ?? `expected fiber state of version ${VERSION} but found version ${String(stored?.v)}`,
       { at: where },
     );
   }

@@ -131,6 +131,7 @@ function broken(planning: Planning, what: Failure): void {
     return planning.record({ type: "undo.failed", path, visit, attempt, startedAt: planning.at.now, failure: what });
   }
   if (doing.kind === "join") return breakFork(planning, what);
+  if (doing.kind === "gather") planning.effects.dropFork = doing.fork;
   if (doing.kind === "call") cancelCalls(planning, "the calling run failed");
   if ("path" in doing) planning.fail(doing, what);
   else if (doing.kind === "finish") planning.fail({ path: definitionPath(planning), visit: "" }, what);

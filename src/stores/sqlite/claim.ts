@@ -1,8 +1,10 @@
+import { FlujoError } from "../../domain/errors.ts";
 import type { ClaimRequest, LeasedFiber } from "../../ports/queue.ts";
 import type { Lease } from "../../ports/store.ts";
+import { undecodable } from "../../ports/undecodable.ts";
 import type { Connection } from "./driver.ts";
 import { messagesNamed, stopAwaiting } from "./messages.ts";
-import { fiberRecord, fingerprintIn, metadataIn, namesIn, numberIn, parentIn } from "./rows.ts";
+import { bareFiber, fiberRecord, fingerprintIn, metadataIn, namesIn, numberIn, parentIn } from "./rows.ts";
 import { currentLease, FIBER_COLUMNS } from "./runs.ts";
 import { storable } from "./text.ts";
 import type { Work } from "./work.ts";
@@ -84,17 +86,33 @@ const TAKE = "UPDATE fibers SET owner = ?, epoch = ?, deliveries = deliveries + 
 const READ_TAKEN = `
   SELECT ${FIBER_COLUMNS}, runs.metadata, runs.parent_run, runs.parent_fiber, runs.reply
   FROM fibers JOIN runs ON runs.id = fibers.run LEFT JOIN contexts ON contexts.fiber = fibers.id WHERE fibers.id = ?`;
+const SHELVE = "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = NULL WHERE id = ?"; // of no run: damage, and no work
 const START_RUN = "UPDATE runs SET status = 'running', started_at = ? WHERE id = ? AND status = 'pending'";
 
 export function claim(work: Work, { worker, epoch, limit, ...wanted }: ClaimRequest): readonly LeasedFiber[] {
   const { db, now } = work;
   if (currentLease(db, { worker, epoch }) === undefined) return [];
-  return dueFibers(db, wanted, now, limit).map((id) => take(work, id, { worker, epoch }));
+  return dueFibers(db, wanted, now, limit).flatMap((id) => take(work, id, { worker, epoch }) ?? []);
 }
 
-function take({ db, now }: Work, id: number, { worker, epoch }: Lease): LeasedFiber {
-  db.run(TAKE, worker, epoch, id);
+/** Row by row: what cannot be decoded is taken too, for its worker to condemn, and holds up nobody else. */
+function take(work: Work, id: number, lease: Lease): LeasedFiber | undefined {
+  const { db } = work;
+  db.run(TAKE, lease.worker, lease.epoch, id);
   const row = db.get(READ_TAKEN, id);
+  if (row === undefined) {
+    db.run(SHELVE, id);
+    return undefined;
+  }
+  try {
+    return taken(work, row);
+  } catch (error) {
+    if (!(error instanceof FlujoError)) throw error;
+    return { ...bareFiber(row), state: undecodable(error.message), messages: [] };
+  }
+}
+
+function taken({ db, now }: Work, row: unknown): LeasedFiber {
   const fiber = fiberRecord(row);
   if (fiber.seq === 0) db.run(START_RUN, now, fiber.run); // only a root that never moved can be the first of its run
   const names = namesIn(row);

@@ -2,7 +2,8 @@ import { FlujoError } from "../../domain/errors.ts";
 import type { Failure } from "../../domain/failure.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import type { EndStatus, Metadata, OpenWait, ParentRef, RunRecord, RunStatus } from "../../domain/run.ts";
-import type { Wire } from "../../domain/wire.ts";
+import { NO_CONTEXT, type Wire } from "../../domain/wire.ts";
+import type { LeasedFiber } from "../../ports/queue.ts";
 import type { ChildResult, EventRecord, FiberRecord, MessageRecord, StoredDefinition } from "../../ports/store.ts";
 import type { SqlValue } from "./driver.ts";
 import { original } from "./text.ts";
@@ -98,10 +99,40 @@ export function fiberRecord(found: unknown): FiberRecord {
   };
 }
 
+/** A leased fiber without anything that would have to be decoded. */
+export function bareFiber(found: unknown): Omit<LeasedFiber, "state" | "messages"> {
+  const row = found as Row;
+  return {
+    run: row["run"] as RunId,
+    key: row["key"] as FiberKey,
+    ...(row["parent"] !== null && { parent: row["parent"] as FiberKey }),
+    ...(row["fork"] !== null && { fork: row["fork"] as number }),
+    ...(row["ordinal"] !== null && { ordinal: row["ordinal"] as number }),
+    seq: row["seq"] as number,
+    value: null,
+    context: NO_CONTEXT,
+    aside: null,
+    queue: row["queue"] as string,
+    priority: row["priority"] as number,
+    position: "leased",
+    owner: { worker: row["owner"] as WorkerId, epoch: row["epoch"] as number },
+    deliveries: row["deliveries"] as number,
+    fingerprint: row["fingerprint"] as Fingerprint,
+    metadata: {},
+    ...(row["parent_run"] !== null && {
+      parentRun: {
+        run: row["parent_run"] as RunId,
+        fiber: row["parent_fiber"] as FiberKey,
+        reply: row["reply"] as string,
+      },
+    }),
+  };
+}
+
 /** Names that a fiber waits for, as they are stored in `waits` and `messages`. */
 export function namesIn(row: unknown): readonly string[] {
   const names = (row as Row)["names"];
-  return names === null || names === undefined ? [] : (JSON.parse(names as string) as readonly string[]);
+  return names === null || names === undefined ? [] : (parsed(names as string, "fibers.names") as readonly string[]);
 }
 
 export function eventRecord(found: unknown): EventRecord {
