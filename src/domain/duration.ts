@@ -56,6 +56,6 @@ export function durationMs(duration: Duration, what = "a duration"): number {
   }
   throw new FlujoError(
     "OPTION_INVALID",
-    `expected ${what} in milliseconds or text such as "10s", "5 minutes", "2 days" but found ${JSON.stringify(duration)}`,
+    `expected ${what} in milliseconds or text such as "10s", "5 minutes", "2 days" but found ${typeof duration === "number" ? duration : JSON.stringify(duration)}`,
   );
 }

@@ -12,7 +12,7 @@ export interface RetryOptions {
   readonly delay?: Duration;
   /** Growth of an exponential backoff. Default 2. */
   readonly factor?: number;
-  /** No delay is longer than this. Default 1 minute. */
+  /** No delay is longer than this. Default 1 minute, or `delay` when that is longer. */
   readonly maxDelay?: Duration;
   /** `full` (default) draws each delay from [0, computed); `none` keeps it exact. */
   readonly jitter?: "full" | "none";
@@ -40,7 +40,7 @@ export function retryPolicy(options: RetryOptions): RetryPolicy {
     backoff = "exponential",
     delay = 200,
     factor = 2,
-    maxDelay = 60_000,
+    maxDelay,
     jitter = "full",
     retryIf,
   } = options;
@@ -52,11 +52,12 @@ export function retryPolicy(options: RetryOptions): RetryPolicy {
   }
   if (!(factor >= 1))
     throw new FlujoError("OPTION_INVALID", `retry.factor: expected a number of at least 1 but found ${factor}`);
+  const firstDelayMs = backoff === "immediate" ? 0 : durationMs(delay, "retry.delay");
   return {
     attempts,
-    firstDelayMs: backoff === "immediate" ? 0 : durationMs(delay, "retry.delay"),
+    firstDelayMs,
     factor: backoff === "exponential" ? factor : 1,
-    maxDelayMs: durationMs(maxDelay, "retry.maxDelay"),
+    maxDelayMs: maxDelay === undefined ? Math.max(60_000, firstDelayMs) : durationMs(maxDelay, "retry.maxDelay"),
     jitter,
     ...(retryIf && { retryIf }),
   };
