@@ -37,13 +37,17 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
   if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed" || type === "undo.failed"))) {
     throw new FlujoError("RUN_COMPENSATED", `run ${id} has begun to undo its steps; it cannot go on from where it was`);
   }
-  const kept = withoutEnding(definition, lasting(definition, rows));
+  const history = lasting(definition, rows);
+  const kept = withoutEnding(definition, history);
   const fibers: Rebuilt[] = [];
   const mailbox = new Set((await deps.store.messages(id)).map(({ name }) => name));
+  const answered = answersCut(history, kept);
   for (const one of rebuild(definition, kept)) {
     const { doing } = one.fiber;
-    const late = isOverdue(doing, deps.now) && "names" in doing && !doing.names.some((name) => mailbox.has(name));
-    const goesOn = !late && (await retryChildren(deps, id, one));
+    const isNamed = (names: ReadonlySet<string>): boolean =>
+      "names" in doing && doing.names.some((name) => names.has(name));
+    const asksAnew = isNamed(answered) || (isOverdue(doing, deps.now) && !isNamed(mailbox));
+    const goesOn = !asksAnew && (await retryChildren(deps, id, one));
     fibers.push({ ...one, fiber: anew(definition, one.fiber, goesOn ? [] : ["call", "wait"], deps.now) });
   }
   const fact: Fact = { type: "run.retried", from: kept.at(-1)?.seq ?? 0 };
@@ -54,6 +58,13 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
     event: { at: deps.now, facts: [fact as unknown as Wire] },
   });
   if (outcome === "not-ended") throw new FlujoError("RUN_NOT_FAILED", `run ${id} is being worked on again already`);
+}
+
+/** Names of answers that went with the ending (the flow's schema refused them): who is asked again needs another token. */
+function answersCut(history: readonly Row[], kept: readonly Row[]): ReadonlySet<string> {
+  const lasts = new Set(kept.flatMap(({ facts }) => facts));
+  const cut = history.flatMap(({ facts }) => facts).filter((fact) => !lasts.has(fact));
+  return new Set(cut.flatMap((fact) => (fact.type === "wait.answered" ? [fact.name] : [])));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { flow } from "flujo";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { codeOf, completedSteps, eventsOf } from "../engine/reading.ts";
 import { Scene, STORES } from "../engine/scene.ts";
 import { within } from "./waiting.ts";
@@ -97,6 +98,20 @@ describe.each(STORES)("retry on %s", (store) => {
     const now = await flujo.result(runId);
     const end = now.status === "paused" ? await flujo.resume(runId, "yes") : now;
     expect(end).toMatchObject({ status: "completed" });
+  });
+
+  it("asks again when the flow's schema refused the answer as its output", async () => {
+    await using scene = new Scene(store);
+    const ask = flow("ask", { version: "1" })
+      .output(z.literal("yes") as z.ZodType<unknown>)
+      .human("ok", { message: "ok?" })
+      .build();
+    const flujo = scene.open({ flows: [ask] });
+    const { runId } = await flujo.run(ask, null);
+    expect(await flujo.resume(runId, "no")).toMatchObject({ status: "failed", failure: { code: "OUTPUT_INVALID" } });
+    await flujo.retry(runId);
+    expect(await flujo.result(runId)).toMatchObject({ status: "paused" });
+    expect(await flujo.resume(runId, "yes")).toMatchObject({ status: "completed", output: "yes" });
   });
 
   it("keeps an answer that was accepted and never consumed because the run was cancelled", async () => {
