@@ -115,3 +115,23 @@ describe("a group of transitions", () => {
     expect(opcodes.filter(({ opcode }) => opcode === "IdxInsert" || opcode === "IdxDelete")).toEqual([]);
   });
 });
+
+describe("a list of runs that went wrong", () => {
+  it.each([["failed"], ["cancelled"], [["failed", "cancelled"]]] as const)(
+    "reads only such runs, in order: %s",
+    async (status) => {
+      ran.length = 0;
+      await store.list({ status });
+      const found = plan(ran.at(-1)?.sql ?? "");
+      expect(found).toMatch(/^SCAN runs USING INDEX runs_unwell/);
+      expect(found).not.toContain("TEMP B-TREE");
+    },
+  );
+
+  it("goes by its parent, or by metadata, where these are given", async () => {
+    await store.list({ status: "failed", parent: "p" as never });
+    expect(plan(ran.at(-1)?.sql ?? "")).toContain("INDEX runs_children");
+    await store.list({ status: "failed", metadata: { a: 1 } });
+    expect(plan(ran.at(-1)?.sql ?? "")).toMatch(/^SEARCH pairs USING PRIMARY KEY/);
+  });
+});
