@@ -34,8 +34,8 @@ export interface ExecutionManagerOptions {
   readonly ambient: Ambient;
   /** Queues that this worker serves: a step for another queue is handed on. */
   readonly queues: ReadonlySet<string>;
-  /** How many more fibers this worker would take at once. */
-  readonly freeSlots: () => number;
+  /** How many of so many children this worker takes itself, at once. */
+  readonly takeChildren: (parent: Resident, wanted: number) => number;
 }
 
 /** Advances a fiber: event → plan → transition. Knows the planner and the store's shapes, so that neither knows the other. */
@@ -46,12 +46,12 @@ export class ExecutionManager {
   readonly #ambient: Ambient;
   readonly #transitions: Transitions;
 
-  constructor({ store, payloads, registry, ambient, queues, freeSlots }: ExecutionManagerOptions) {
+  constructor({ store, payloads, registry, ambient, queues, takeChildren }: ExecutionManagerOptions) {
     this.#store = store;
     this.#payloads = payloads;
     this.#registry = registry;
     this.#ambient = ambient;
-    this.#transitions = new Transitions({ payloads, ambient, queues, freeSlots });
+    this.#transitions = new Transitions({ payloads, ambient, queues, takeChildren });
   }
 
   /** Plans, and changes nothing. */

@@ -38,7 +38,7 @@ export interface TransitionsOptions {
   readonly payloads: Payloads;
   readonly ambient: Ambient;
   readonly queues: ReadonlySet<string>;
-  readonly freeSlots: () => number;
+  readonly takeChildren: (parent: Resident, wanted: number) => number;
 }
 
 /** Turns plans into what a store commits. Decides nothing: where a fiber stands next follows from what it is doing. */
@@ -46,13 +46,13 @@ export class Transitions {
   readonly #payloads: Payloads;
   readonly #ambient: Ambient;
   readonly #queues: ReadonlySet<string>;
-  readonly #freeSlots: () => number;
+  readonly #takeChildren: TransitionsOptions["takeChildren"];
 
-  constructor({ payloads, ambient, queues, freeSlots }: TransitionsOptions) {
+  constructor({ payloads, ambient, queues, takeChildren }: TransitionsOptions) {
     this.#payloads = payloads;
     this.#ambient = ambient;
     this.#queues = queues;
-    this.#freeSlots = freeSlots;
+    this.#takeChildren = takeChildren;
   }
 
   build(resident: Resident, { after, facts, effects }: Plan, startRuns: readonly NewRun[]): Advance {
@@ -162,12 +162,12 @@ export class Transitions {
   ): readonly { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] {
     const frame = after.frames.at(-1);
     invariant(frame?.kind === "fork", "only an open fork spawns");
-    // The parent parks and leaves its own slot. Children begin in the queue of the run, which may not be served here.
-    let free = this.#queues.has(after.queue) ? this.#freeSlots() + 1 : 0;
+    const wanted = spawn.reduce((sum, { from, to }) => sum + to - from, 0);
+    let leased = this.#queues.has(after.queue) ? this.#takeChildren(resident, wanted) : 0; // they begin in the run's queue
     const born: { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = [];
     for (const { from, to } of spawn) {
       for (let ordinal = from; ordinal < to; ordinal++)
-        born.push(this.#child(resident, { after, frame, ordinal, leased: free-- > 0 }, blobs));
+        born.push(this.#child(resident, { after, frame, ordinal, leased: leased-- > 0 }, blobs));
     }
     return born;
   }

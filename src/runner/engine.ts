@@ -132,26 +132,31 @@ export class Engine {
       throw new FlujoError(checked.problem.code, checked.problem.message, { details: { ...checked.problem.details } });
     const now = this.ambient.clock.now();
     const { id = this.ambient.newId() as RunId, queue, ...placed } = checkedOptions;
-    const lease = this.worker?.lease(queue ?? DEFAULT_QUEUE);
-    const run = newRun(
-      {
-        id,
-        definition,
-        input: checked.value.input,
-        contextWire: checked.value.context,
-        now,
-        ...placed,
-        ...(queue !== undefined && { queue }),
-        ...(lease && { lease }),
-      },
-      this.payloads,
-    );
-    const outcome = await this.#create(run);
-    if (outcome.status === "rejected") throw outcome.error;
-    if (outcome.status === "exists") return this.#existing(run, outcome.run);
-    born(id); // before it moves: a short run may be over before its starter hears of it
-    if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);
-    return { id, created: true };
+    const startsNow = placed.startAt === undefined || placed.startAt <= now;
+    const lease = startsNow ? this.worker?.promise(queue ?? DEFAULT_QUEUE) : undefined;
+    try {
+      const run = newRun(
+        {
+          id,
+          definition,
+          input: checked.value.input,
+          contextWire: checked.value.context,
+          now,
+          ...placed,
+          ...(queue !== undefined && { queue }),
+          ...(lease && { lease }),
+        },
+        this.payloads,
+      );
+      const outcome = await this.#create(run);
+      if (outcome.status === "rejected") throw outcome.error;
+      if (outcome.status === "exists") return this.#existing(run, outcome.run);
+      born(id); // before it moves: a short run may be over before its starter hears of it
+      if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);
+      return { id, created: true };
+    } finally {
+      if (lease !== undefined) this.worker?.redeem();
+    }
   }
 
   #create(run: NewRun): Promise<CreateOutcome> {

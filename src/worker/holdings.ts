@@ -26,6 +26,9 @@ export class Holdings {
   readonly #tenure: () => Tenure;
   readonly #residents = new Map<string, Resident>();
   readonly #faults = new Map<string, number>();
+  /** Slots for what is about to be born here: children of forks on their way to the store, and runs. */
+  readonly #forChildren = new Map<Resident, number>();
+  #promised = 0;
   #doubt = false;
   #leasing = 0;
   /** Those, and others that wait for a release to be over. */
@@ -48,8 +51,29 @@ export class Holdings {
     this.#tenure = tenure;
   }
 
+  /** Slots that are taken, or promised. */
   get size(): number {
-    return this.#residents.size;
+    return this.#residents.size + this.#promised;
+  }
+
+  /** A run is about to be born here; `redeem` when its store has answered. */
+  promise(): void {
+    this.#promised += 1;
+  }
+
+  redeem(): void {
+    this.#promised -= 1;
+  }
+
+  /** Children of this fiber are about to be born here. Holds until it leaves. */
+  promiseChildren(parent: Resident, slots: number): void {
+    this.#promised += slots - (this.#forChildren.get(parent) ?? 0);
+    this.#forChildren.set(parent, slots);
+  }
+
+  #redeemChildren(parent: Resident): void {
+    this.#promised -= this.#forChildren.get(parent) ?? 0;
+    this.#forChildren.delete(parent);
   }
 
   /** False when the lease under which it came is over: then it is not ours. */
@@ -63,6 +87,7 @@ export class Holdings {
   remove(resident: Resident): void {
     const place = placeOf(resident);
     if (this.#residents.get(place) === resident) this.#residents.delete(place);
+    if (this.#forChildren.size > 0) this.#redeemChildren(resident);
     if (this.#spared.size > 0 && this.#spared.delete(resident)) this.#doubt = true;
   }
 
@@ -191,6 +216,7 @@ export class Holdings {
   dropAll(each?: (resident: Resident) => void): void {
     const gone = new FlujoError("LEASE_LOST", "this worker no longer holds the run");
     for (const resident of this.#residents.values()) {
+      this.#redeemChildren(resident);
       resident.dropped = true;
       resident.abort?.(gone);
       each?.(resident);

@@ -39,6 +39,8 @@ export class Worker implements AsyncDisposable {
   readonly #keeper: LeaseKeeper;
   readonly #poller: Poller;
   readonly #driving = new Set<Promise<void>>();
+  /** Held, and without a slot: a claim and a start on their way at the same time may have filled the same one. */
+  readonly #queued: (() => void)[] = [];
   #idle: (() => void)[] = [];
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -62,7 +64,7 @@ export class Worker implements AsyncDisposable {
       registry,
       ambient,
       queues,
-      freeSlots: () => this.freeSlots,
+      takeChildren: (parent, wanted) => this.#takeChildren(parent, wanted),
     });
     this.#driver = new Driver({
       worker: deps,
@@ -82,10 +84,26 @@ export class Worker implements AsyncDisposable {
     return this.#draining ? 0 : Math.max(0, this.#settings.concurrency - this.#holdings.size);
   }
 
-  /** The lease under which a run of that queue may be born here; undefined when it is not for this worker, or it takes no more. */
-  lease(queue: string): Lease | undefined {
-    const taken = this.#keeper.held && this.freeSlots > 0 && this.#settings.queues.includes(queue);
-    return taken ? { worker: this.id, epoch: this.#keeper.epoch } : undefined;
+  /**
+   * The lease under which a run of that queue may be born here, and a slot for it until `redeem`; undefined when it is not for
+   * this worker, or it takes no more.
+   */
+  promise(queue: string): Lease | undefined {
+    if (!this.#keeper.held || this.freeSlots === 0 || !this.#settings.queues.includes(queue)) return undefined;
+    this.#holdings.promise();
+    return { worker: this.id, epoch: this.#keeper.epoch };
+  }
+
+  /** The store has answered what became of a run that was promised a slot. */
+  redeem(): void {
+    this.#holdings.redeem();
+  }
+
+  #takeChildren(parent: Resident, wanted: number): number {
+    if (this.#draining) return 0;
+    const taken = Math.min(wanted, this.freeSlots + 1); // the parent parks, and leaves its own slot
+    this.#holdings.promiseChildren(parent, taken - 1);
+    return taken;
   }
 
   /** Registers with the store and begins to look for work. Idempotent. */
@@ -112,6 +130,7 @@ export class Worker implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     this.#draining = true;
+    this.#queued.length = 0;
     const started = await this.#starting?.then(
       () => true,
       () => false, // whoever started it has been told why it could not
@@ -245,6 +264,11 @@ export class Worker implements AsyncDisposable {
 
   #keep(resident: Resident, first: Happened | undefined): void {
     if (!this.#holdings.add(resident)) return;
+    if (this.#driving.size < this.#settings.concurrency) this.#drive(resident, first);
+    else if (!this.#draining) this.#queued.push(() => this.#drive(resident, first));
+  }
+
+  #drive(resident: Resident, first: Happened | undefined): void {
     const drive: Promise<void> = this.#driver
       .drive(resident, first)
       .catch((error: unknown) => {
@@ -254,6 +278,7 @@ export class Worker implements AsyncDisposable {
       .finally(() => {
         this.#driving.delete(drive);
         this.#holdings.remove(resident);
+        this.#queued.shift()?.();
         if (this.#driving.size === 0) for (const done of this.#idle.splice(0)) done();
         this.#poller.slotFreed();
       });
