@@ -9,5 +9,6 @@ export const undecodable = (why: string): Wire => ({ $undecodable: why });
 /** Why, if this is such a state. */
 export function whyUndecodable(state: Wire): string | undefined {
   if (typeof state !== "object" || state === null || !("$undecodable" in state)) return undefined;
-  return String(state.$undecodable);
+  const why = state.$undecodable;
+  return typeof why === "string" ? why : "an unknown record";
 }

@@ -155,6 +155,25 @@ describe.each(STORES)("a call on %s", (store) => {
     });
   });
 
+  it("of none with any fails: there is no first", async () => {
+    await using scene = new Scene(store);
+    const child = flow("child", { version: "1" })
+      .step("s", () => 1)
+      .build();
+    const none = flow("none", { version: "1" })
+      .callMany("race", child, { inputs: () => [], wait: "any" })
+      .build();
+    const all = flow("all", { version: "1" })
+      .callMany("every", child, { inputs: () => [] })
+      .build();
+    const flujo = scene.open();
+    expect(await flujo.run(none, 0)).toMatchObject({
+      status: "failed",
+      failure: { code: "JOIN_FAILED", at: "root/race", message: expect.stringContaining("no inputs") as string },
+    });
+    expect(await flujo.run(all, 0)).toMatchObject({ status: "completed", output: [] });
+  });
+
   it("cancels its child runs when the parent is cancelled, and theirs", async () => {
     await using scene = new Scene(store);
     const middle = flow("middle", { version: "1" })

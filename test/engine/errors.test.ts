@@ -287,6 +287,47 @@ describe.each(STORES)("a mistake of an author on %s", (store) => {
     const result = await scene.open().run(odd, 0, { signal: AbortSignal.timeout(5_000) });
     expect(result).toMatchObject({ status: "failed", failure: { code: "STEP_FAILED", at: "root/x" } });
   });
+
+  it("keeps details of an error as plain JSON, whatever stands in them", async () => {
+    await using scene = new Scene(store);
+    const details = {
+      big: 10n,
+      when: new Date(0),
+      none: undefined,
+      nan: Number.NaN,
+      $ref: "#/a",
+      set: new Set([1]),
+      work: function work() {},
+      why: new Error("deep"),
+      get bad(): string {
+        return boom();
+      },
+      long: "x".repeat(100_000),
+    };
+    const kept = {
+      big: "10",
+      when: "1970-01-01T00:00:00.000Z",
+      nan: "NaN",
+      $ref: "#/a",
+      set: [1],
+      work: "[function work]",
+      why: "Error: deep",
+      bad: "[unreadable]",
+    };
+    const odd = start()
+      .attempt(
+        "try",
+        (b) =>
+          b.step("x", () => {
+            throw new FlujoError("STEP_FAILED", "odd", { details, cause: new FlujoError("CLOSED", "c", { details }) });
+          }),
+        { catch: (b) => b.step("see", ({ error }) => error) },
+      )
+      .build();
+    const result = await scene.open().run(odd, 0);
+    expect(result).toMatchObject({ status: "completed", output: { details: kept, cause: { details: kept } } });
+    expect(JSON.stringify(result).length).toBeLessThan(40_000);
+  });
 });
 
 function ownCause(): Error {

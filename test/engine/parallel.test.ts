@@ -210,6 +210,18 @@ describe.each(STORES)("a join on %s", (store) => {
     });
   });
 
+  it("does not miss a critical branch that was not chosen", async () => {
+    await using scene = new Scene(store);
+    const some = flow("some", { version: "1" })
+      .parallel(
+        "all",
+        { a: (b) => b.step("a", boom("a")), b: (b) => b.step("b", () => "b") },
+        { choose: () => ["b"], join: { critical: ["a"] } },
+      )
+      .build();
+    expect(await scene.open().run(some, 0)).toMatchObject({ status: "completed", output: { b: good("b") } });
+  });
+
   it("cancels those that are not needed any more, and does not start the rest", async () => {
     await using scene = new Scene(store);
     const begun = gate();

@@ -92,12 +92,20 @@ describe.each(STORES)("a signal on %s", (store) => {
     ["its name is empty", "", 1, "SIGNAL_INVALID"],
     ["nobody declares it", "og", 1, "SIGNAL_UNDECLARED"],
     ["its data cannot be stored", "go", () => 1, "VALUE_NOT_SERIALIZABLE"],
+    ["its data is more than a message may carry", "go", "x".repeat(1_048_577), "VALUE_TOO_LARGE"],
   ])("is refused when %s", async (_, name, data, code) => {
     await using scene = new Scene(store);
     const flujo = scene.open({ flows: [two] });
     const { runId } = await flujo.run(two, 0);
     expect(await codeOf(flujo.signal(runId, name, data))).toBe(code);
     expect((await flujo.get(runId)).unconsumed).toEqual([]);
+  });
+
+  it("says where in its data it cannot be stored", async () => {
+    await using scene = new Scene(store);
+    const flujo = scene.open({ flows: [two] });
+    const { runId } = await flujo.run(two, 0);
+    await expect(flujo.signal(runId, "go", { a: [1, { b: Symbol("s") }] })).rejects.toThrow("$.a[1].b");
   });
 
   it("is refused when the run is unknown or has ended", async () => {
