@@ -150,7 +150,7 @@ export class Engine {
       );
       const outcome = await this.#create(run);
       if (outcome.status === "rejected") throw outcome.error;
-      if (outcome.status === "exists") return this.#existing(run, outcome.run);
+      if (outcome.status === "exists") return await this.#existing(run, outcome.run);
       born(id); // before it moves: a short run may be over before its starter hears of it
       if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);
       return { id, created: true };
