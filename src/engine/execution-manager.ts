@@ -2,12 +2,12 @@ import type { Ambient } from "../domain/ambient.ts";
 import { type ErrorCode, FlujoError } from "../domain/errors.ts";
 import { messageName } from "../domain/event.ts";
 import { type Failure, failure, failureFrom } from "../domain/failure.ts";
-import { invariant } from "../domain/result.ts";
+import { invariant, ok, problem, type Result } from "../domain/result.ts";
 import { isEnd } from "../domain/run.ts";
 import { issuesText, validate } from "../domain/schema.ts";
 import { decode, encode, type Wire } from "../domain/wire.ts";
 import { childRunId } from "../planner/call.ts";
-import type { Fiber } from "../planner/fiber.ts";
+import type { Doing, Fiber } from "../planner/fiber.ts";
 import { plan } from "../planner/plan.ts";
 import type {
   ChildEnd,
@@ -62,39 +62,22 @@ export class ExecutionManager {
   /** Synchronous unless results must be gathered, child runs started, or an output checked: a plain step costs no extra turn. */
   advance(resident: Resident, happened: Happened): Advance | Promise<Advance> {
     const planned = this.plan(resident, happened);
-    if (isTransient(planned.after) || planned.effects.start.length > 0) return this.#advanceSlowly(resident, planned);
+    if (isTransient(planned.after)) return this.#advanceSlowly(resident, planned);
     return this.#transitions.build(resident, planned, []);
   }
 
   async #advanceSlowly(resident: Resident, first: Plan): Promise<Advance> {
-    let planned = first;
-    while (isTransient(planned.after)) {
-      const more = plan(
-        resident.definition,
-        planned.after,
-        await this.#answer(resident, planned.after).catch(brokenBy),
-        this.#context(resident),
-      );
-      planned = {
-        after: more.after,
-        facts: [...planned.facts, ...more.facts],
-        effects: merged(planned.effects, more.effects),
-      };
+    const facts = [...first.facts];
+    const runs: NewRun[] = [];
+    let { after, effects } = first;
+    while (isTransient(after)) {
+      const answer = await this.#answer(resident, after, runs).catch(brokenBy);
+      const more = plan(resident.definition, after, answer, this.#context(resident));
+      for (const fact of more.facts) facts.push(fact); // in place: a loop of detached calls comes here for each of them
+      effects = merged(effects, more.effects);
+      after = more.after;
     }
-    const runs = await this.#childRuns(resident, planned.effects);
-    if (Array.isArray(runs)) return this.#transitions.build(resident, planned, runs);
-    const refused = plan(
-      resident.definition,
-      planned.after,
-      { type: "start.refused", failure: runs as Failure },
-      this.#context(resident),
-    );
-    const facts = [...planned.facts, ...refused.facts];
-    return this.#transitions.build(
-      resident,
-      { after: refused.after, facts, effects: merged({ ...planned.effects, start: [] }, refused.effects) },
-      [],
-    );
+    return this.#transitions.build(resident, { after, facts, effects }, runs);
   }
 
   /** Ends a fiber whose record cannot be read: its run fails visibly instead of being claimed for ever. */
@@ -106,8 +89,15 @@ export class ExecutionManager {
     return { now: this.#ambient.clock.now(), random: this.#ambient.random(), run, fiber: key };
   }
 
-  async #answer(resident: Resident, { doing, value }: Fiber): Promise<Happened> {
+  /** What the planner asks for. Child runs that are to start are added to `runs`. */
+  async #answer(resident: Resident, { doing, value }: Fiber, runs: NewRun[]): Promise<Happened> {
     switch (doing.kind) {
+      case "starting": {
+        const started = await this.#childRuns(resident, doing);
+        if (!started.ok) return { type: "start.refused", failure: started.problem };
+        for (const run of started.value) runs.push(run);
+        return { type: "started" };
+      }
       case "gather":
         return { type: "gathered", results: await this.#gather(resident, doing.fork) };
       case "collect":
@@ -195,35 +185,30 @@ export class ExecutionManager {
     }
   }
 
-  async #childRuns(resident: Resident, { start }: Effects): Promise<readonly NewRun[] | Failure> {
+  /** The child runs of one call, or why their flow refuses one of them: then none of them starts. */
+  async #childRuns(resident: Resident, { path, call, inputs }: Starting): Promise<Result<readonly NewRun[], Failure>> {
+    const { run, key, metadata } = resident;
+    const { queue, priority } = resident.fiber;
+    const node = resident.definition.nodes.get(path);
+    invariant(node?.kind === "call", `${path} is a call`);
+    const definition = this.#registry.find(node.flow.name, node.flow.version);
     const runs: NewRun[] = [];
-    for (const { ids, call, path, inputs, reply } of start) {
-      const node = resident.definition.nodes.get(path);
-      invariant(node?.kind === "call", `${path} is a call`);
-      const definition = this.#registry.find(node.flow.name, node.flow.version);
-      for (const [ordinal, id] of ids.entries()) {
-        const checked = await checkStart(definition, decode(inputs[ordinal] ?? null), undefined);
-        if (!checked.ok) {
-          const { at: _, ...refused } = checked.problem; // it is the call that fails, at its own place
-          return refused;
-        }
-        const parent = {
-          run: resident.run,
-          fiber: resident.key,
-          reply: reply ? `${messageName.call(resident.key, call)}#${ordinal}` : "",
-        };
-        const { queue, priority } = resident.fiber;
-        const { input, context } = checked.value;
-        const now = this.#ambient.clock.now();
-        runs.push(
-          newRun(
-            { id, definition, input, contextWire: context, now, metadata: resident.metadata, queue, priority, parent },
-            this.#payloads,
-          ),
-        );
+    for (const [ordinal, given] of inputs.entries()) {
+      const checking = checkStart(definition, decode(given), undefined);
+      const checked = checking instanceof Promise ? await checking : checking;
+      if (!checked.ok) {
+        const { at: _, ...refused } = checked.problem; // it is the call that fails, at its own place
+        return problem(refused);
       }
+      const id = childRunId({ run, fiber: key }, call, ordinal);
+      const reply = node.wait === "none" ? "" : `${messageName.call(key, call)}#${ordinal}`;
+      const { input, context: contextWire } = checked.value;
+      const now = this.#ambient.clock.now();
+      const parent = { run, fiber: key, reply };
+      const spec = { id, definition, input, contextWire, now, metadata, queue, priority, parent };
+      runs.push(newRun(spec, this.#payloads));
     }
-    return runs;
+    return ok(runs);
   }
 
   /** A fiber from the store, large values and all. */
@@ -244,15 +229,16 @@ function brokenBy(error: unknown): Happened {
 
 const FINAL: readonly unknown[] = ["RECORD_UNDECODABLE", "BLOB_MISSING", "RUN_UNKNOWN"] satisfies readonly ErrorCode[];
 
+type Starting = Extract<Doing, { kind: "starting" }>;
+
 const isTransient = ({ doing: { kind } }: Fiber): boolean =>
-  kind === "gather" || kind === "collect" || kind === "finish";
+  kind === "gather" || kind === "collect" || kind === "starting" || kind === "finish";
 
 function merged(a: Effects, b: Effects): Effects {
   const { cancelFork, dropFork, acknowledgeCancel, unless } = { ...a, ...b };
   return {
     spawn: [...a.spawn, ...b.spawn],
     consume: [...a.consume, ...b.consume],
-    start: [...a.start, ...b.start],
     cancelRuns: [...a.cancelRuns, ...b.cancelRuns],
     ...(cancelFork && { cancelFork }),
     ...(dropFork !== undefined && { dropFork }),

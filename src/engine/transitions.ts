@@ -244,6 +244,7 @@ export class Transitions {
       case "decide":
       case "gather":
       case "collect":
+      case "starting":
       case "finish":
         return invariant(false, `a fiber that is to ${doing.kind} is not committed`) as never;
     }
@@ -304,6 +305,7 @@ function openWait({ doing }: Fiber, names: readonly string[]): Transition["wait"
     case "decide":
     case "gather":
     case "collect":
+    case "starting":
     case "finish":
     case "ended":
       return undefined;

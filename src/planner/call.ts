@@ -16,7 +16,7 @@ interface At {
 export const childRunId = ({ run, fiber }: Pick<PlanContext, "run" | "fiber">, call: number, ordinal: number): RunId =>
   runId(`c-${sha256(`${run}/${fiber}/${call}/${ordinal}`).slice(0, 32)}`);
 
-/** Starts child runs in the same transition that parks the caller. */
+/** Child runs start in the same transition that parks their caller; first their flow has a look at their inputs. */
 export function startCall(planning: Planning, node: CallNode, at: At): void {
   const inputs = inputsOf(planning, node);
   if (!inputs.ok) return planning.fail(at, inputs.problem);
@@ -24,10 +24,19 @@ export function startCall(planning: Planning, node: CallNode, at: At): void {
     const none = "expected at least 1 child run to succeed, but there were no inputs to start any with";
     return planning.fail(at, failure("JOIN_FAILED", none));
   }
-  const call = planning.draft.counters.calls;
-  const ids = inputs.value.map((_, ordinal) => childRunId(planning.at, call, ordinal));
-  planning.effects.start.push({ ids, call, path: at.path, inputs: inputs.value, reply: node.wait !== "none" });
-  planning.record({ type: "call.started", ...at, call, runs: ids, inputs: inputs.value, wait: node.wait });
+  const { draft } = planning;
+  draft.doing = { kind: "starting", ...at, call: draft.counters.calls, inputs: inputs.value };
+}
+
+/** All inputs were accepted: a start that is recorded is one that happens. */
+export function callStarted(planning: Planning): void {
+  const { draft } = planning;
+  if (draft.doing.kind !== "starting") return;
+  const { path, visit, call, inputs } = draft.doing;
+  const at = { path, visit };
+  const node = draft.node(path, "call");
+  const ids = inputs.map((_, ordinal) => childRunId(planning.at, call, ordinal));
+  planning.record({ type: "call.started", ...at, call, runs: ids, inputs, wait: node.wait });
   if (node.wait === "none")
     planning.record({ type: "call.completed", ...at, output: node.single ? (ids[0] ?? null) : ids });
   else if (ids.length === 0) planning.record({ type: "call.completed", ...at, output: [] });

@@ -120,6 +120,7 @@ export type Doing =
   | ({ readonly kind: "decide" } & Place) // only while planning: a user's function must be asked
   | ({ readonly kind: "gather"; readonly fork: number } & Place) // only while planning: the children's results are needed
   | ({ readonly kind: "collect"; readonly call: number; readonly ordinals: readonly number[] } & Place) // likewise, of child runs
+  | ({ readonly kind: "starting"; readonly call: number; readonly inputs: readonly Wire[] } & Place) // likewise: inputs are checked
   | { readonly kind: "finish"; readonly ending: Ending } // only while planning: the stack is empty
   | { readonly kind: "ended"; readonly ending: Ending };
 

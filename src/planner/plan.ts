@@ -1,6 +1,6 @@
 import { type Failure, failure } from "../domain/failure.ts";
 import type { Definition } from "../definition/definition.ts";
-import { cancelCalls } from "./call.ts";
+import { callStarted, cancelCalls } from "./call.ts";
 import { decide, openLoopsAllowed } from "./decide.ts";
 import type { Fiber } from "./fiber.ts";
 import { breakFork, childEnded, resumeFork } from "./fork.ts";
@@ -95,8 +95,10 @@ function take(planning: Planning, happened: Happened): void {
     case "checked":
       if (doing.kind !== "finish") return;
       return planning.record({ type: "output.checked", output: happened.output });
+    case "started":
+      return callStarted(planning);
     case "start.refused":
-      if (doing.kind !== "call") return;
+      if (doing.kind !== "starting") return;
       return planning.fail(doing, happened.failure);
     case "refused":
       if (doing.kind === "finish") planning.fail({ path: definitionPath(planning), visit: "" }, happened.failure);

@@ -27,6 +27,7 @@ export type Happened =
   | { readonly type: "collected"; readonly results: readonly CollectedRun[] }
   | { readonly type: "checked"; readonly output: Wire }
   | { readonly type: "refused"; readonly failure: Failure } // the output schema said no
+  | { readonly type: "started" } // child runs, with the transition that records it
   | { readonly type: "start.refused"; readonly failure: Failure } // a child run's input does not satisfy its flow
   | { readonly type: "due" }
   | { readonly type: "disturbed" } // the mailbox changed while it was planned: park, and be told what is in it now
@@ -79,13 +80,6 @@ export interface Effects {
   readonly consume: number[];
   /** Messages that would have to be heard first: a wait does not time out while one is there. */
   unless?: readonly string[];
-  readonly start: {
-    readonly ids: readonly RunId[];
-    readonly call: number;
-    readonly path: string;
-    readonly inputs: readonly Wire[];
-    readonly reply: boolean;
-  }[];
   readonly cancelRuns: { readonly run: RunId; readonly reason: string }[];
   cancelFork?: { readonly fork: number; readonly reason: string };
   dropFork?: number;
@@ -104,7 +98,7 @@ export class Planning {
   readonly draft: Draft;
   readonly at: PlanContext;
   readonly facts: Fact[] = [];
-  readonly effects: Effects = { spawn: [], consume: [], start: [], cancelRuns: [] };
+  readonly effects: Effects = { spawn: [], consume: [], cancelRuns: [] };
 
   constructor(definition: Definition, before: Fiber, at: PlanContext) {
     this.definition = definition;

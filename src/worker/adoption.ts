@@ -27,6 +27,7 @@ export async function adoptionEvent(resident: Resident, now: number): Promise<Ha
       return messages.length === 0 ? { type: "due" } : { type: "children.ended", ends: messages.map(childEnd) };
     case "gather":
     case "collect":
+    case "starting":
     case "finish":
     case "ended":
       return invariant(false, `a fiber that is to ${doing.kind} is not claimed`) as never;

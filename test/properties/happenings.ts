@@ -18,7 +18,7 @@ export interface Drawn {
 export const drawn = (): fc.Arbitrary<Drawn> =>
   fc.record({
     fits: fc.boolean().chain((one) => fc.boolean().map((two) => one || two)),
-    kind: fc.nat(13),
+    kind: fc.nat(14),
     detail: fc.nat(1_000),
     passMs: fc.oneof(fc.constant(0), fc.nat(5_000)),
   });
@@ -42,7 +42,7 @@ export class World {
 
   /** With `answers`, what the planner asks for in passing is answered before anything else comes: so does the engine. */
   happened({ fits, kind, detail }: Drawn, fiber: Fiber, answers: boolean): Happened {
-    const asked = answers && ["gather", "collect", "finish"].includes(fiber.doing.kind);
+    const asked = answers && ["gather", "collect", "starting", "finish"].includes(fiber.doing.kind);
     return (fits || asked ? this.#fitting(fiber, kind, detail) : undefined) ?? this.#anything(fiber, kind, detail);
   }
 
@@ -70,6 +70,8 @@ export class World {
         return this.#gathered(fiber, detail);
       case "collect":
         return { type: "collected", results: doing.ordinals.map((ordinal) => this.#run(ordinal, detail)) };
+      case "starting":
+        return kind % 4 > 0 ? { type: "started" } : { type: "start.refused", failure: why(detail) };
       case "finish":
         return kind % 3 === 0
           ? { type: "refused", failure: why(detail) }
@@ -92,6 +94,7 @@ export class World {
       () => ({ type: "collected", results: [this.#run(0, detail)] }),
       () => ({ type: "checked", output: at(VALUES, detail) }),
       () => ({ type: "refused", failure: why(detail) }),
+      () => ({ type: "started" }),
       () => ({ type: "start.refused", failure: why(detail) }),
       () => ({ type: "due" }),
       () => ({ type: "cancelled", reason: `reason ${detail}` }),
