@@ -291,7 +291,10 @@ export class Builder<out Context, in out Shape, out Value> {
     return this.#call(id, { label: "call", flow, inputs: options?.input, single: true, wait: "all" });
   }
 
-  /** Runs another flow once for each input. Gives all outputs in order, or with `wait: "any"` the first, `{ index, output }`. */
+  /**
+   * Runs another flow once for each input. Gives all outputs in order, or with `wait: "any"` the first, `{ index, output }`:
+   * without inputs there is no first, and it fails with JOIN_FAILED.
+   */
   callMany<Input, Out, Wait extends "all" | "any" = "all">(
     id: string,
     flow: Flow<Input, Out>,
