@@ -39,7 +39,7 @@ export interface StepContext<Context = OpenContext> {
   readonly signal: AbortSignal;
   /** 1 for the first try. */
   readonly attempt: number;
-  /** The same for every attempt of this visit of this step, and for no other. */
+  /** The same for every attempt of this visit of this step, and for no other; its compensation has one of its own. */
   readonly idempotencyKey: string;
   readonly run: StepRun;
   /** `root/enrich/geo`. */

@@ -34,6 +34,34 @@ describe.each(STORES)("queues on %s", (store) => {
     expect(output.slice(0, 2)).toEqual(["general", "both"]);
   });
 
+  it("say where a fiber would be found if its worker died, also while that worker keeps it", async () => {
+    await using scene = new Scene(store);
+    const held = { here: gate(), gpu: gate(), back: gate() };
+    const stopping = flow("stopping", { version: "1" })
+      .step("here", () => held.here.opened)
+      .step("gpu", () => held.gpu.opened, { queue: "gpu", priority: 7 })
+      .step("back", () => held.back.opened)
+      .build();
+    const both = scene.open({ flows: [stopping], worker: { queues: ["default", "gpu"] } });
+    const { runId } = await both.start(stopping, 0);
+    const rows: unknown[] = [];
+    const look = async (path: string): Promise<void> => {
+      await eventually(path, async () => (await both.get(runId)).fibers[0]?.at === path);
+      const [row] = await (await scene.store()).fibers(runId as never);
+      rows.push([row?.position, row?.queue, row?.priority]);
+    };
+    held.here.open();
+    await look("root/gpu");
+    held.gpu.open();
+    await look("root/back");
+    held.back.open();
+    await both.result(runId, { until: "end" });
+    expect(rows).toEqual([
+      ["leased", "gpu", 7],
+      ["leased", "default", 0],
+    ]);
+  });
+
   it("take a whole run where it is started for one", async () => {
     await using scene = new Scene(store);
     const named = flow("named", { version: "1" })

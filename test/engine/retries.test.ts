@@ -98,6 +98,30 @@ describe.each(STORES)("a retry policy on %s", (store) => {
     expect(clock.now() - began).toBeGreaterThanOrEqual(30_000);
   });
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, 30 * 86_400_000 + 1])(
+    "fails an attempt that asks to be tried again in %d ms, and keeps its own delay",
+    async (delayMs) => {
+      const clock = new VirtualClock();
+      await using scene = new Scene(store, clock);
+      const rude = flow("rude", { version: "1" })
+        .step(
+          "call",
+          (_, { attempt }) => {
+            if (attempt === 1) throw new RetryAfter(delayMs);
+            return "served";
+          },
+          { retry: { attempts: 2, delay: 1_000, jitter: "none" } },
+        )
+        .build();
+      const flujo = scene.open();
+      const result = await clock.until(flujo.run(rude, 0), 10_000);
+      expect(result).toMatchObject({ output: "served" });
+      const [failed] = await eventsOf(flujo, result.runId, "step.failed");
+      expect(failed?.failure).toMatchObject({ code: "OPTION_INVALID", message: expect.stringContaining("RetryAfter") });
+      expect((failed?.retryAt ?? 0) - (failed?.at ?? 0)).toBe(1_000);
+    },
+  );
+
   it("asks retryIf with the error that was thrown, and the attempt", async () => {
     await using scene = new Scene(store);
     const asked: unknown[] = [];

@@ -62,6 +62,7 @@ describe.each(STORES)("a step with a queue of its own on %s", (store) => {
 });
 
 describe.each(STORES)("a run with a timeout on %s", (store) => {
+  // A limit, said in ARCHITECTURE.md: a row stands in one queue, and who does not serve that queue does not see its deadline.
   it.fails("ends although nobody serves the queue of its next step", async () => {
     await using scene = new Scene(store);
     const lonely = flow("lonely", { version: "1", timeout: 100 })
