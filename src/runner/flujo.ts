@@ -66,7 +66,8 @@ export class Flujo implements AsyncDisposable {
   }
 
   /**
-   * Starts a run and waits until it has ended, or until only people or signals can move it on.
+   * Starts a run and waits until it has ended, or until it waits for people or signals: also when a deadline would move it on
+   * some day (`result({ until: "end" })` waits for that).
    *
    * A run that fails resolves with `status: "failed"`; only misuse and a store that cannot be reached reject:
    * INPUT_INVALID, CONTEXT_INVALID, FLOW_UNKNOWN, RUN_EXISTS, STORE_….

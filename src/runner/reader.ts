@@ -96,10 +96,10 @@ export class Reader {
     if (isEnd(record.status)) return this.ended(record);
     const standing = await this.#standing(record);
     if (standing === "moving") return { status: "running", runId: id };
+    if (!standing.asks) return { status: "waiting", runId: id, signals: standing.signals };
     const pauses = await this.pauses(id);
     if (pauses.length > 0) return { status: "paused", runId: id, pauses };
-    if (standing.asks) return { status: "running", runId: id }; // what it asked has been answered meanwhile
-    return { status: "waiting", runId: id, signals: standing.signals };
+    return { status: "running", runId: id }; // what it asked has been answered meanwhile
   }
 
   async ended(record: RunRecord): Promise<RunResult> {

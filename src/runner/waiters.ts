@@ -5,11 +5,14 @@ import type { RunResult } from "./result.ts";
 
 /** How often a result is looked for that another process may have produced. Hints make it faster where they work. */
 const POLL_MS = 500;
-/** A run of many fibers parks often, and reading its status costs with their number: looking takes a twentieth of the time. */
-const THROTTLE_MS = 20;
-const THROTTLE_FACTOR = 20;
-/** A clock that was set forward during a look, or a process that was suspended, must not silence it for minutes. */
-const MAX_PAUSE_MS = 2_000;
+/**
+ * A run of many fibers parks often, and reading its status costs with their number: looking at it takes a twentieth of the
+ * time. Each run rests by itself: one rest for all kept 500 runs that parked at the same time waiting for seconds.
+ */
+const REST_MS = 20;
+const REST_FACTOR = 20;
+/** A clock that was set during a look, or a process that was suspended, must not silence a run for minutes. */
+const MAX_REST_MS = 2_000;
 
 /** A process may wait for very many runs: each poll looks at some of them, in turn. */
 const LOOKS_PER_POLL = 500;
@@ -20,14 +23,20 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** A run that somebody waits for. */
+interface Watched {
+  readonly waiters: Set<Waiter>;
+  /** Not looked at again before. */
+  restUntil: number;
+}
+
 /** Who waits for the results of which runs. Ends that happen here arrive at once and without a read. */
 export class Waiters {
   readonly #look: (run: RunId) => Promise<RunResult>;
   readonly #ambient: Ambient;
-  readonly #waiting = new Map<RunId, Set<Waiter>>();
+  readonly #waiting = new Map<RunId, Watched>();
   #timer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #soonest = 0;
   #pollAt = 0;
   readonly #urgent = new Set<RunId>();
   #looking = false;
@@ -46,8 +55,9 @@ export class Waiters {
       if (signal?.aborted === true) return reject(signal.reason as Error);
       const forget = (): void => {
         signal?.removeEventListener("abort", onAbort);
-        this.#waiting.get(run)?.delete(waiter);
-        if (this.#waiting.get(run)?.size === 0) this.#waiting.delete(run);
+        const { waiters } = this.#waiting.get(run) ?? {};
+        waiters?.delete(waiter);
+        if (waiters?.size === 0) this.#waiting.delete(run);
         if (this.#waiting.size === 0) this.#stopTimer();
       };
       const onAbort = (): void => {
@@ -66,9 +76,9 @@ export class Waiters {
         },
       };
       signal?.addEventListener("abort", onAbort, { once: true });
-      const others = this.#waiting.get(run);
-      if (others === undefined) this.#waiting.set(run, new Set([waiter]));
-      else others.add(waiter);
+      const watched = this.#waiting.get(run);
+      if (watched === undefined) this.#waiting.set(run, { waiters: new Set([waiter]), restUntil: 0 });
+      else watched.waiters.add(waiter);
       this.#lookWithin(POLL_MS);
     });
   }
@@ -79,7 +89,7 @@ export class Waiters {
 
   /** A run ended in this process. */
   ended(run: RunId, result: () => RunResult): void {
-    const waiters = this.#waiting.get(run);
+    const { waiters } = this.#waiting.get(run) ?? {};
     if (waiters === undefined) return;
     try {
       const what = result();
@@ -91,14 +101,15 @@ export class Waiters {
 
   /** Something happened to this run that may be what somebody waits for. */
   nudge(run: RunId): void {
-    if (!this.#waiting.has(run)) return;
+    const watched = this.#waiting.get(run);
+    if (watched === undefined) return;
     this.#urgent.add(run);
-    this.#lookWithin(Math.max(0, this.#soonest - this.#ambient.clock.now()));
+    this.#lookWithin(restOf(watched, this.#ambient.clock.now()));
   }
 
   close(error: unknown): void {
     this.#closed = error;
-    for (const waiters of [...this.#waiting.values()]) for (const waiter of [...waiters]) waiter.reject(error);
+    for (const { waiters } of [...this.#waiting.values()]) for (const waiter of [...waiters]) waiter.reject(error);
     this.#stopTimer();
   }
 
@@ -121,34 +132,40 @@ export class Waiters {
     this.#stopTimer();
     this.#looking = true;
     const now = this.#ambient.clock.now();
-    const runs = new Set(this.#urgent);
-    this.#urgent.clear();
-    if (now >= this.#pollAt) {
+    const runs = new Set([...this.#urgent].filter((run) => this.#restOf(run, now) === 0));
+    for (const run of runs) this.#urgent.delete(run);
+    if (now >= this.#pollAt || this.#pollAt - now > POLL_MS) {
       this.#pollAt = now + POLL_MS;
       for (const run of this.#nextInTurn()) runs.add(run);
     }
     for (const run of runs) await this.#lookAt(run);
     this.#looking = false;
-    const tookMs = this.#ambient.clock.now() - now;
-    const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(THROTTLE_MS, tookMs * THROTTLE_FACTOR));
-    this.#soonest = now + pauseMs;
-    this.#lookWithin(this.#urgent.size > 0 ? pauseMs : Math.max(POLL_MS, pauseMs));
+    const later = this.#ambient.clock.now();
+    this.#lookWithin(
+      Math.min(POLL_MS, ...[...this.#urgent].slice(0, LOOKS_PER_POLL).map((run) => this.#restOf(run, later))),
+    );
+  }
+
+  #restOf(run: RunId, now: number): number {
+    const watched = this.#waiting.get(run);
+    return watched === undefined ? 0 : restOf(watched, now);
   }
 
   /** The runs that were not looked at for the longest time; they go to the end of the line. */
   #nextInTurn(): readonly RunId[] {
     const turn = [...this.#waiting].slice(0, LOOKS_PER_POLL);
-    for (const [run, waiters] of turn) {
+    for (const [run, watched] of turn) {
       this.#waiting.delete(run);
-      this.#waiting.set(run, waiters);
+      this.#waiting.set(run, watched);
     }
     return turn.map(([run]) => run);
   }
 
   async #lookAt(run: RunId): Promise<void> {
-    const waiters = this.#waiting.get(run);
-    if (waiters === undefined) return;
-    const asking = [...waiters]; // whoever asks while we look must not be answered with what we saw before
+    const watched = this.#waiting.get(run);
+    if (watched === undefined) return;
+    const startedAt = this.#ambient.clock.now();
+    const asking = [...watched.waiters]; // whoever asks while we look must not be answered with what we saw before
     try {
       const result = await this.#look(run);
       for (const waiter of asking) if (isOver(result, waiter.until)) waiter.resolve(result);
@@ -156,7 +173,15 @@ export class Waiters {
       if (isFinal(error)) for (const waiter of asking) waiter.reject(error);
       // Anything else is the store's trouble, and passes: the next look tries again.
     }
+    const now = this.#ambient.clock.now();
+    watched.restUntil = now + Math.min(MAX_REST_MS, Math.max(REST_MS, (now - startedAt) * REST_FACTOR));
   }
+}
+
+/** How long a run is still left alone. A rest that is too long to be true was set by another time. */
+function restOf({ restUntil }: Watched, now: number): number {
+  const left = restUntil - now;
+  return left <= 0 || left > MAX_REST_MS ? 0 : left;
 }
 
 /** What no later look will change. */

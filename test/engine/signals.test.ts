@@ -176,7 +176,16 @@ describe.each(STORES)("the deadline of a signal on %s", (store) => {
         message: "expected signal go before the deadline, but nothing came",
       },
     });
-    expect(await clock.until(flujo.run(handled, 0))).toMatchObject({ output: "DEADLINE_EXCEEDED" });
+    const caught = await flujo.start(handled, 0);
+    expect(await clock.until(caught.result({ until: "end" }))).toMatchObject({ output: "DEADLINE_EXCEEDED" });
+  });
+
+  it("does not keep its caller until the deadline", async () => {
+    const clock = new VirtualClock();
+    await using scene = new Scene(store, clock);
+    const patient = flow("patient", { version: "1" }).waitForSignal("go", "go", { deadline: "2 days" }).build();
+    const flujo = scene.open();
+    expect(await clock.until(flujo.run(patient, 0))).toMatchObject({ status: "waiting", signals: ["go"] });
   });
 
   it("is beaten by a signal that came in time, though the worker looks late", async () => {
