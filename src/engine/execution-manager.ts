@@ -5,7 +5,7 @@ import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { invariant, ok, problem, type Result } from "../domain/result.ts";
 import { isEnd } from "../domain/run.ts";
 import { issuesText, validate } from "../domain/schema.ts";
-import { decode, encode, type Wire } from "../domain/wire.ts";
+import { decode, encode, isBlobRef, type Wire } from "../domain/wire.ts";
 import { childRunId } from "../planner/call.ts";
 import type { Doing, Fiber } from "../planner/fiber.ts";
 import { plan } from "../planner/plan.ts";
@@ -117,21 +117,14 @@ export class ExecutionManager {
   }
 
   async #gather(resident: Resident, fork: number): Promise<readonly GatheredChild[]> {
-    const children = await this.#store.children(resident.run, resident.key, fork);
-    return Promise.all(
-      children.map(async ({ ordinal, outcome, ...data }) => {
-        const fiber = await this.inflate(data, `${resident.run}/${resident.key}/${ordinal}`);
-        const ended = fiber.doing.kind === "ended" ? fiber.doing.ending.failure : undefined;
-        return {
-          ordinal,
-          outcome,
-          value: fiber.value,
-          context: fiber.context,
-          undo: fiber.aside.undo,
-          ...(ended && { failure: ended }),
-        };
-      }),
-    );
+    const gathered: GatheredChild[] = [];
+    for (const { ordinal, outcome, ...data } of await this.#store.children(resident.run, resident.key, fork)) {
+      const inflated = this.inflate(data, `${resident.run}/${resident.key}/${ordinal}`);
+      const { value, context, aside, doing } = inflated instanceof Promise ? await inflated : inflated;
+      const failure = doing.kind === "ended" ? doing.ending.failure : undefined;
+      gathered.push({ ordinal, outcome, value, context, undo: aside.undo, ...(failure && { failure }) });
+    }
+    return gathered;
   }
 
   async #collect({ run, key }: Resident, call: number, ordinals: readonly number[]): Promise<readonly CollectedRun[]> {
@@ -212,7 +205,12 @@ export class ExecutionManager {
   }
 
   /** A fiber from the store, large values and all. */
-  async inflate(data: FiberData, where: string): Promise<Fiber> {
+  inflate(data: FiberData, where: string): Fiber | Promise<Fiber> {
+    const isWhole = !isBlobRef(data.value) && !isBlobRef(data.context) && !isBlobRef(data.aside);
+    return isWhole ? fiberOf(data, where) : this.#fetch(data, where);
+  }
+
+  async #fetch(data: FiberData, where: string): Promise<Fiber> {
     const value = await this.#payloads.inflate(data.value);
     const context = await this.#payloads.inflate(data.context);
     const aside = await this.#payloads.inflate(data.aside);

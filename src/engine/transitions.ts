@@ -140,18 +140,12 @@ export class Transitions {
   /** Tells the parent: the fiber that forked this one, or the run that called this one. */
   #report(resident: Reporter, outcome: RunEnd["status"], why: Failure | undefined, now: number): readonly NewMessage[] {
     const { run, parent, fork, ordinal, parentRun } = resident;
-    const small = why && (JSON.parse(JSON.stringify(why)) as Wire);
-    const tell = (to: Pick<NewMessage, "run" | "name">, number: number): NewMessage => ({
-      ...to,
-      data: { ordinal: number, outcome, ...(small !== undefined && { failure: small }) },
-      sentAt: now,
-    });
     if (parent !== undefined && fork !== undefined && ordinal !== undefined) {
-      return [tell({ run, name: messageName.join(parent, fork) }, ordinal)];
+      return [{ run, name: messageName.join(parent, fork), data: endData(ordinal, outcome, why), sentAt: now }];
     }
     if (parentRun === undefined || parentRun.reply === "") return NO_MESSAGES;
     const [name = "", number = "0"] = parentRun.reply.split("#");
-    return [tell({ run: parentRun.run, name }, Number(number))];
+    return [{ run: parentRun.run, name, data: endData(Number(number), outcome, why), sentAt: now }];
   }
 
   #spawn(
@@ -249,6 +243,11 @@ export class Transitions {
         return invariant(false, `a fiber that is to ${doing.kind} is not committed`) as never;
     }
   }
+}
+
+function endData(ordinal: number, outcome: RunEnd["status"], why: Failure | undefined): Wire {
+  if (why === undefined) return { ordinal, outcome };
+  return { ordinal, outcome, failure: JSON.parse(JSON.stringify(why)) as Wire };
 }
 
 type Reporter = Pick<Resident, "run" | "parent" | "fork" | "ordinal" | "parentRun">;

@@ -4,6 +4,8 @@ import { invariant } from "../domain/result.ts";
 import type { Draft } from "./draft.ts";
 import type { Doing, ForkFrame } from "./fiber.ts";
 
+const COMPLETED: Doing = Object.freeze({ kind: "ended", ending: Object.freeze({ outcome: "completed" }) });
+
 /** Applies one fact. The only place where a fiber's state changes: `plan` records facts through it, `fold` repeats them. */
 export function apply(draft: Draft, fact: Fact): void {
   switch (fact.type) {
@@ -121,10 +123,10 @@ export function apply(draft: Draft, fact: Fact): void {
     case "cancel.requested":
       return requestCancel(draft, fact.reason);
     case "fiber.ended":
-      draft.doing = {
-        kind: "ended",
-        ending: { outcome: fact.outcome, ...(fact.failure && { failure: fact.failure }) },
-      };
+      draft.doing =
+        fact.outcome === "completed"
+          ? COMPLETED
+          : { kind: "ended", ending: { outcome: fact.outcome, ...(fact.failure && { failure: fact.failure }) } };
       return;
   }
 }

@@ -16,6 +16,9 @@ import {
   NOTHING_ASIDE,
 } from "./fiber.ts";
 
+/** Shared by every fiber that has ended: the children of a large map wait for their join in memory. */
+const NO_FRAMES: readonly Frame[] = Object.freeze([]);
+
 /**
  * The working copy of one planning: facts are applied to it, then it is sealed into the next fiber. All structural moves are
  * here; they ask no user function, so folding recorded facts makes the same moves again.
@@ -61,7 +64,8 @@ export class Draft {
 
   seal(): Fiber {
     const { root, queue, priority, deadlineAt, iteration } = this.#before;
-    const { frames, doing, value, context, aside, counters } = this;
+    const { doing, value, context, aside, counters } = this;
+    const frames = this.frames.length === 0 ? NO_FRAMES : this.frames;
     const fiber: { -readonly [Key in keyof Fiber]: Fiber[Key] } = {
       root,
       frames,

@@ -1,3 +1,4 @@
+import type { Fact } from "../domain/event.ts";
 import { type Failure, failure } from "../domain/failure.ts";
 import type { Definition } from "../definition/definition.ts";
 import { callStarted, cancelCalls } from "./call.ts";
@@ -170,6 +171,8 @@ function cancelled(planning: Planning, reason: string): void {
   if (doing.kind === "join") resumeFork(planning);
 }
 
+const COMPLETED: Fact = Object.freeze({ type: "fiber.ended", outcome: "completed" });
+
 /** The stack is empty: end the fiber. A root that completed shows its output to the schema first, when there is one. */
 function finish(planning: Planning): void {
   const { draft, facts } = planning;
@@ -177,5 +180,6 @@ function finish(planning: Planning): void {
   const { ending } = draft.doing;
   const unchecked = draft.before.root && planning.definition.output !== undefined && ending.outcome === "completed";
   if (unchecked && !facts.some(({ type }) => type === "output.checked")) return; // the worker checks, then plans on
-  planning.record({ type: "fiber.ended", outcome: ending.outcome, ...(ending.failure && { failure: ending.failure }) });
+  const { outcome, failure: why } = ending;
+  planning.record(outcome === "completed" ? COMPLETED : { type: "fiber.ended", outcome, ...(why && { failure: why }) });
 }

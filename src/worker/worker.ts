@@ -3,9 +3,7 @@ import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import type { RunId, WorkerId } from "../domain/ids.ts";
 import type { Definition } from "../definition/definition.ts";
 import { ExecutionManager } from "../engine/execution-manager.ts";
-import { fiberOf } from "../engine/fiber-codec.ts";
 import type { Resident } from "../engine/resident.ts";
-import { isBlobRef } from "../domain/wire.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { ClaimRequest, LeasedFiber } from "../ports/queue.ts";
 import type { FiberData, Lease, NewRun, Scheduling } from "../ports/store.ts";
@@ -255,11 +253,12 @@ export class Worker implements AsyncDisposable {
       this.#holdings.giveBack({ run, fiber: key }, epoch);
     };
     try {
-      if (isWhole(data)) return keep(fiberOf(data, where));
+      const fiber = this.#manager.inflate(data, where);
+      if (!(fiber instanceof Promise)) return keep(fiber);
+      void this.#holdings.leasing(() => fiber.then(keep, refuse));
     } catch (error) {
-      return refuse(error);
+      refuse(error);
     }
-    void this.#holdings.leasing(() => this.#manager.inflate(data, where).then(keep, refuse));
   }
 
   #keep(resident: Resident, first: Happened | undefined): void {
@@ -336,6 +335,3 @@ export class Worker implements AsyncDisposable {
 }
 
 const placeIn = ({ queue, priority }: Scheduling): Scheduling => ({ queue, priority });
-
-const isWhole = ({ value, context, aside }: FiberData): boolean =>
-  !isBlobRef(value) && !isBlobRef(context) && !isBlobRef(aside);
