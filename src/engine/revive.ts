@@ -34,15 +34,16 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
   if (record.status !== "failed" && record.status !== "cancelled") {
     throw new FlujoError("RUN_NOT_FAILED", `expected a failed or cancelled run but ${id} is ${record.status}`);
   }
-  if (rows.some(({ facts }) => facts.some(({ type }) => type === "undo.completed" || type === "undo.failed"))) {
-    throw new FlujoError("RUN_COMPENSATED", `run ${id} has begun to undo its steps; it cannot go on from where it was`);
-  }
   const history = lasting(definition, rows);
   const kept = withoutEnding(definition, history);
+  const rebuilt = rebuild(definition, kept);
+  if (undoneIn(history) > undoneIn(kept) || rebuilt.some(isUndoing)) {
+    throw new FlujoError("RUN_COMPENSATED", `run ${id} has begun to undo its steps; it cannot go on from where it was`);
+  }
   const fibers: Rebuilt[] = [];
   const mailbox = new Set((await deps.store.messages(id)).map(({ name }) => name));
   const answered = answersCut(history, kept);
-  for (const one of rebuild(definition, kept)) {
+  for (const one of rebuilt) {
     const { doing } = one.fiber;
     const isNamed = (names: ReadonlySet<string>): boolean =>
       "names" in doing && doing.names.some((name) => names.has(name));
@@ -66,6 +67,17 @@ function answersCut(history: readonly Row[], kept: readonly Row[]): ReadonlySet<
   const cut = history.flatMap(({ facts }) => facts).filter((fact) => !lasts.has(fact));
   return new Set(cut.flatMap((fact) => (fact.type === "wait.answered" ? [fact.name] : [])));
 }
+
+/** Compensations that were recorded. Those of an attempt that then recovered are part of what the run goes on from. */
+const undoneIn = (rows: readonly Row[]): number =>
+  rows.reduce(
+    (sum, { facts }) => sum + facts.filter(({ type }) => type === "undo.completed" || type === "undo.failed").length,
+    0,
+  );
+
+const isUndoing = ({ fiber: { doing, frames } }: Rebuilt): boolean =>
+  doing.kind === "undo" ||
+  frames.some((frame) => frame.kind === "undo" || (frame.kind === "attempt" && frame.phase === "undoing"));
 
 /**
  * Puts the child runs of an open call back to work before their parent, which looks at them when it is adopted: whatever dies

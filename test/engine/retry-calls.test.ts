@@ -2,6 +2,37 @@ import { flow } from "flujo";
 import { describe, expect, it } from "vitest";
 import { Scene, STORES } from "./scene.ts";
 
+describe.each(STORES)("a retry after compensation on %s", (store) => {
+  it("goes on when what was undone belongs to an attempt that recovered", async () => {
+    const did: string[] = [];
+    let broken = true;
+    const trip = flow("trip", { version: "1" })
+      .attempt(
+        "book",
+        (b) =>
+          b
+            .step("hotel", () => did.push("hotel"), { compensate: () => void did.push("cancel hotel") })
+            .step("flight", () => {
+              throw new Error("sold out");
+            }),
+        { compensate: true, fallback: (b) => b.step("train", () => did.push("train")) },
+      )
+      .step("pay", () => {
+        if (broken) throw new Error("not today");
+        return did.push("pay");
+      })
+      .build();
+    await using scene = new Scene(store);
+    const flujo = scene.open({ flows: [trip] });
+    const failed = await flujo.run(trip, null);
+    expect(failed).toMatchObject({ status: "failed", failure: { message: "not today" } });
+    broken = false;
+    const handle = await flujo.retry(failed.runId);
+    expect(await handle.result()).toMatchObject({ status: "completed" });
+    expect(did).toEqual(["hotel", "cancel hotel", "train", "pay"]);
+  });
+});
+
 describe.each(STORES)("a retried call on %s", (store) => {
   it("goes on with the child runs that failed, and repeats nothing that has finished", async () => {
     const ran: string[] = [];
