@@ -10,6 +10,7 @@ import { newFiber } from "../planner/fiber.ts";
 import type { Blob, Lease, NewRun } from "../ports/store.ts";
 import { dataOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
+import { eventOf } from "./stored-facts.ts";
 
 export interface StartOptions {
   readonly metadata?: Metadata;
@@ -91,7 +92,7 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
       readyAt: startAt,
     },
     ...(lease && { lease }),
-    event: { at: now, facts: [fact as unknown as Wire] },
+    event: eventOf(fact, now),
     blobs,
   };
 }

@@ -14,6 +14,7 @@ import { checkStart } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
+import { childEndData, eventOf } from "./stored-facts.ts";
 import { schedulingOf } from "./scheduling.ts";
 
 export interface ReviveDeps {
@@ -56,7 +57,7 @@ export async function retryRun(deps: ReviveDeps, id: RunId): Promise<void> {
   const outcome = await deps.store.revive({
     run: id,
     ...rowsOf,
-    event: { at: deps.now, facts: [fact as unknown as Wire] },
+    event: eventOf(fact, deps.now),
   });
   if (outcome === "not-ended") throw new FlujoError("RUN_NOT_FAILED", `run ${id} is being worked on again already`);
 }
@@ -248,41 +249,23 @@ function storeRows(
   });
   const messages = rebuilt
     .flatMap((parent) => unheard(parent, rebuilt))
-    .map(
-      ({ parent, ordinal, outcome, failure }): NewMessage => ({
-        run,
-        name: messageName.join(parent.key, parent.fork),
-        data: { ordinal, outcome, ...(failure !== undefined && { failure }) },
-        sentAt: now,
-      }),
-    );
+    .map((end): NewMessage => ({ run, ...end, sentAt: now }));
   return { fibers, messages, blobs };
 }
 
-interface Unheard {
-  readonly parent: { readonly key: string; readonly fork: number };
-  readonly ordinal: number;
-  readonly outcome: string;
-  readonly failure: Wire | undefined;
-}
-
-function unheard({ key, fiber, heard = NOBODY }: Rebuilt, all: readonly Rebuilt[]): readonly Unheard[] {
+/** What ended children have to tell a fork that has not taken it in. */
+function unheard(
+  { key, fiber, heard = NOBODY }: Rebuilt,
+  all: readonly Rebuilt[],
+): readonly Pick<NewMessage, "name" | "data">[] {
   const frame = fiber.frames.at(-1);
   if (frame?.kind !== "fork") return [];
-  return all.flatMap((child): Unheard[] => {
-    const { parent } = child;
-    const { doing } = child.fiber;
+  const name = messageName.join(key, frame.fork);
+  return all.flatMap(({ parent, fiber: { doing } }) => {
     if (parent?.key !== key || parent.fork !== frame.fork || doing.kind !== "ended" || heard.has(parent.ordinal))
       return [];
     const { outcome, failure } = doing.ending;
-    return [
-      {
-        parent: { key, fork: frame.fork },
-        ordinal: parent.ordinal,
-        outcome,
-        failure: failure && (JSON.parse(JSON.stringify(failure)) as Wire),
-      },
-    ];
+    return [{ name, data: childEndData(parent.ordinal, outcome, failure) }];
   });
 }
 

@@ -4,7 +4,6 @@ import { messageName } from "../domain/event.ts";
 import type { Failure } from "../domain/failure.ts";
 import { childFiber, type FiberKey } from "../domain/ids.ts";
 import { invariant } from "../domain/result.ts";
-import type { Wire } from "../domain/wire.ts";
 import type { Fiber, ForkFrame } from "../planner/fiber.ts";
 import { bornChild } from "../planner/fork.ts";
 import type { Effects, Plan } from "../planner/planning.ts";
@@ -23,6 +22,7 @@ import type {
 import { asideOf, dataOf, stateOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Resident } from "./resident.ts";
+import { childEndData, eventOf } from "./stored-facts.ts";
 import { schedulingOf } from "./scheduling.ts";
 
 /** What came of one event: a transition to commit, and the fiber as it will be once that is acknowledged. */
@@ -115,7 +115,7 @@ export class Transitions {
       expectedSeq: row.seq,
       state: row.state,
       position: { kind: "ended", outcome: "failed" },
-      event: { at: now, facts: [fact as unknown as Wire] },
+      event: eventOf(fact, now),
       consume: [],
       send: this.#report(reporter, "failed", why, now),
       spawn: [],
@@ -141,11 +141,11 @@ export class Transitions {
   #report(resident: Reporter, outcome: RunEnd["status"], why: Failure | undefined, now: number): readonly NewMessage[] {
     const { run, parent, fork, ordinal, parentRun } = resident;
     if (parent !== undefined && fork !== undefined && ordinal !== undefined) {
-      return [{ run, name: messageName.join(parent, fork), data: endData(ordinal, outcome, why), sentAt: now }];
+      return [{ run, name: messageName.join(parent, fork), data: childEndData(ordinal, outcome, why), sentAt: now }];
     }
     if (parentRun === undefined || parentRun.reply === "") return NO_MESSAGES;
     const [name = "", number = "0"] = parentRun.reply.split("#");
-    return [{ run: parentRun.run, name, data: endData(Number(number), outcome, why), sentAt: now }];
+    return [{ run: parentRun.run, name, data: childEndData(Number(number), outcome, why), sentAt: now }];
   }
 
   #spawn(
@@ -243,11 +243,6 @@ export class Transitions {
         return invariant(false, `a fiber that is to ${doing.kind} is not committed`) as never;
     }
   }
-}
-
-function endData(ordinal: number, outcome: RunEnd["status"], why: Failure | undefined): Wire {
-  if (why === undefined) return { ordinal, outcome };
-  return { ordinal, outcome, failure: JSON.parse(JSON.stringify(why)) as Wire };
 }
 
 type Reporter = Pick<Resident, "run" | "parent" | "fork" | "ordinal" | "parentRun">;

@@ -83,10 +83,6 @@ export class Waiters {
     });
   }
 
-  has(run: RunId): boolean {
-    return this.#waiting.has(run);
-  }
-
   /** A run ended in this process. */
   ended(run: RunId, result: () => RunResult): void {
     const { waiters } = this.#waiting.get(run) ?? {};

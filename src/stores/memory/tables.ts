@@ -1,4 +1,3 @@
-import { FlujoError } from "../../domain/errors.ts";
 import { type FiberKey, ROOT_FIBER, type RunId, type WorkerId } from "../../domain/ids.ts";
 import type {
   MessageRecord,
@@ -239,12 +238,6 @@ export class Tables {
     this.#hintReady = false;
     if (this.#hintRuns.size > 0) this.#hintRuns = new Set();
     for (const listener of this.#listeners) listener(hint);
-  }
-
-  run(id: RunId): RunRow {
-    const run = this.runs.get(id);
-    if (run === undefined) throw new FlujoError("RUN_UNKNOWN", `no run has the id "${id}"`);
-    return run;
   }
 }
 
