@@ -9,13 +9,19 @@ const config: ViteUserConfig = defineConfig({
     alias: [
       { find: /^flujo$/, replacement: source("index.ts") },
       { find: /^flujo\/sqlite$/, replacement: source("sqlite.ts") },
+      { find: /^flujo\/postgres$/, replacement: source("postgres.ts") },
+      { find: /^flujo\/redis$/, replacement: source("redis.ts") },
+      { find: /^flujo\/mongodb$/, replacement: source("mongodb.ts") },
+      { find: /^flujo\/sharded$/, replacement: source("sharded.ts") },
       { find: /^flujo\/testing$/, replacement: source("testing.ts") },
     ],
   },
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts", "examples/**/*.test.ts"],
-    globalSetup: ["test/setup/build.ts"],
+    globalSetup: ["test/setup/build.ts", "test/setup/server-host.ts"],
     setupFiles: ["test/setup/leaks.ts"],
+    // vitest leaves a core alone, which on two of them means one file at a time, and many files wait for servers and processes.
+    maxWorkers: "100%",
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },

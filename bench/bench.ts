@@ -1,5 +1,6 @@
 // What every measurement gets: how often, on which Node, and a way to run a process and collect its figures.
 import { type ChildSpec, type Line, type Outcome, type Runtime, numberIn, runChild } from "./child.ts";
+import type { Servers } from "./servers/servers.ts";
 import { type Summary, summarise } from "./stats.ts";
 
 export interface Bench {
@@ -9,6 +10,8 @@ export interface Bench {
   readonly runtime: Runtime;
   /** Directory for throw-away databases, on a real disk. */
   readonly data: string;
+  /** Started when a measurement first asks for them. */
+  readonly servers: Servers;
   progress(text: string): void;
 }
 

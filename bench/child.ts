@@ -13,6 +13,8 @@ export interface ChildSpec {
   readonly file: string;
   readonly arguments: readonly string[];
   readonly exposeGc?: boolean;
+  /** Default: 90 s. */
+  readonly timeoutMs?: number;
 }
 
 export type Line = Readonly<Record<string, unknown>>;
@@ -24,11 +26,12 @@ const ROOT = join(import.meta.dirname, "..");
 /** Runs one process to its end and returns the JSON line it printed last, or what went wrong. */
 export function runChild(runtime: Runtime, spec: ChildSpec): Promise<Outcome> {
   const command = [...nodeOptions(runtime, spec), join(import.meta.dirname, spec.file), ...spec.arguments];
-  const options = { cwd: ROOT, timeout: CHILD_TIMEOUT_MS, killSignal: "SIGKILL", maxBuffer: 16 * 2 ** 20 } as const;
+  const timeout = spec.timeoutMs ?? CHILD_TIMEOUT_MS;
+  const options = { cwd: ROOT, timeout, killSignal: "SIGKILL", maxBuffer: 16 * 2 ** 20 } as const;
   return new Promise((resolve) => {
     execFile(runtime.path, command, options, (failure, stdout, stderr) => {
       const line = failure === null ? lastJsonLine(stdout) : undefined;
-      resolve(line === undefined ? { error: reason(failure, stderr) } : { line });
+      resolve(line === undefined ? { error: reason(failure, stderr, timeout) } : { line });
     });
   });
 }
@@ -55,8 +58,8 @@ function isLine(value: unknown): value is Line {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function reason(failure: (Error & { readonly killed?: boolean }) | null, stderr: string): string {
-  if (failure?.killed) return `did not end within ${CHILD_TIMEOUT_MS / 1000} s`;
+function reason(failure: (Error & { readonly killed?: boolean }) | null, stderr: string, timeoutMs: number): string {
+  if (failure?.killed) return `did not end within ${timeoutMs / 1000} s`;
   const lines = stderr.split("\n").map((line) => line.trim());
   const message = lines.find((line) => /^(\[?\w*(Error|Exception)\b)/.test(line)) ?? lines.filter(Boolean).at(-1);
   return message ?? failure?.message ?? "printed no result";

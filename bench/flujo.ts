@@ -1,20 +1,21 @@
-// Every call the bench makes to the engine, in one file. The engine is the private build that run.ts makes (see install.ts).
-import { ROOT_FIBER, runId, workerId } from "./.build/domain/ids.js";
+// Every flow the bench runs, and every call it makes to the engine itself. The engine is the private build that run.ts makes
+// (see install.ts); the store below it is opened in flujo-place.ts and called in flujo-queue.ts.
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Definition } from "./.build/definition/definition.js";
-import type { LeasedFiber } from "./.build/ports/queue.js";
-import type { NewRun, Transition } from "./.build/ports/store.js";
-import { Flujo, flow } from "./.build/index.js";
-import { sqliteStore } from "./.build/sqlite.js";
+import { Flujo, flow, type QueueOptions } from "./.build/index.js";
+import { type Place, openStore } from "./flujo-place.ts";
 
-const QUEUE = "default";
-// Longer than any measurement: a swept lease would look like a slow claim.
-const LEASE_MS = 600_000;
+const LOOK_EVERY_MS = 2;
+// Enough to fill every batch of commits.
+const STARTERS = 100;
 
-/** How an engine is opened: "memory" or "sqlite" below a directory, and how many runs its worker takes at a time. */
 export interface Opening {
-  readonly store: string;
-  readonly directory: string;
-  readonly concurrency: number;
+  readonly place: Place;
+  /** How many runs its worker takes at a time; absent = it works on none. */
+  readonly concurrency?: number;
+  readonly queue?: string;
+  /** Called after each run that ended here. */
+  readonly onEnd?: () => void;
 }
 
 /** An opened engine and one call that performs a whole run, rejecting unless it completed. */
@@ -22,30 +23,27 @@ export interface Runner<Input> extends AsyncDisposable {
   run(input: Input): Promise<unknown>;
 }
 
-/** What the database is and how safely it commits, for the report. */
-export function settingsOf({ store }: Pick<Opening, "store">): Record<string, string> {
-  return store === "memory"
-    ? { store: "memory", fsync: "none" }
-    : { store: "sqlite (libsql)", journalMode: "wal", synchronous: "FULL, its default", fsync: "every commit" };
-}
-
 /** A row of no-op steps, each adding one to a number. */
-export function openChain(opening: Opening, steps: number): Runner<void> {
-  let chain = flow("bench-chain", { version: "1" }).step("s0", async (x) => Number(x) + 1);
-  for (let i = 1; i < steps; i++) chain = chain.step(`s${i}`, async (x) => x + 1);
-  const definition = chain.build();
-  const flujo = open(opening, definition);
+export async function openChain(opening: Opening, steps: number): Promise<Runner<void>> {
+  const definition = chainFlow(steps);
+  const { flujo, close } = await open(opening, [definition]);
   return {
     run: async () => {
-      const result = await flujo.run(definition, 0);
+      const result = await flujo.run(definition, 0, inQueue(opening));
       if (result.status !== "completed" || result.output !== steps) throw unexpected(result);
     },
-    [Symbol.asyncDispose]: () => flujo[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: close,
   };
 }
 
+function chainFlow(steps: number) {
+  let chain = flow(`bench-chain-${steps}`, { version: "1" }).step("s0", async (x) => Number(x) + 1);
+  for (let i = 1; i < steps; i++) chain = chain.step(`s${i}`, async (x) => x + 1);
+  return chain.build();
+}
+
 /** One step in a counted loop; `onStep` is called each time the step runs. */
-export function openLoop(opening: Opening, iterations: number, onStep: () => void): Runner<void> {
+export async function openLoop(opening: Opening, iterations: number, onStep: () => void): Promise<Runner<void>> {
   const definition = flow("bench-loop", { version: "1" })
     .step("start", (x) => Number(x))
     .times("loop", iterations, (body) =>
@@ -55,28 +53,28 @@ export function openLoop(opening: Opening, iterations: number, onStep: () => voi
       }),
     )
     .build();
-  const flujo = open(opening, definition);
+  const { flujo, close } = await open(opening, [definition]);
   return {
     run: async () => {
       const result = await flujo.run(definition, 0);
       if (result.status !== "completed" || result.output !== iterations) throw unexpected(result);
     },
-    [Symbol.asyncDispose]: () => flujo[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: close,
   };
 }
 
 /** A map with one no-op step an item, under the default window. */
-export function openMap(opening: Opening): Runner<readonly number[]> {
+export async function openMap(opening: Opening): Promise<Runner<readonly number[]>> {
   const definition = flow("bench-map", { version: "1" })
     .map("items", numbersIn, (item) => item.step("noop", async (x) => x + 1))
     .build();
-  const flujo = open(opening, definition);
+  const { flujo, close } = await open(opening, [definition]);
   return {
     run: async (items) => {
       const result = await flujo.run(definition, items);
       if (result.status !== "completed" || result.output.length !== items.length) throw unexpected(result);
     },
-    [Symbol.asyncDispose]: () => flujo[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: close,
   };
 }
 
@@ -85,95 +83,139 @@ function numbersIn(value: unknown): number[] {
 }
 
 /** Runs that wait for a signal which never comes; `run` resolves when the run is parked. */
-export function openParking(opening: Opening): Runner<number> {
+export async function openParking(opening: Opening): Promise<Runner<number>> {
   const definition = parkingFlow();
-  const flujo = open(opening, definition);
+  const { flujo, close } = await open(opening, [definition]);
   return {
     run: async (input) => {
       const result = await flujo.run(definition, input);
       if (result.status !== "waiting") throw unexpected(result);
     },
-    [Symbol.asyncDispose]: () => flujo[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: close,
   };
 }
 
-function parkingFlow() {
+export function parkingFlow() {
   return flow("bench-parking", { version: "1" })
     .step("before", async (x) => Number(x) + 1)
     .waitForSignal("park", "go")
     .build();
 }
 
-function open({ store, directory, concurrency }: Opening, definition: Definition): Flujo {
-  const url = store === "memory" ? "memory:" : `sqlite:${directory}/flujo.db`;
-  return new Flujo({ store: url, flows: [definition], worker: { concurrency } });
-}
-
-function unexpected(result: object): Error {
-  return new Error(`unexpected result of a run: ${JSON.stringify(result).slice(0, 500)}`);
-}
-
-/** A bare store on a file: the queue as a worker sees it, without a worker that would claim first. */
-export interface Queue extends AsyncDisposable {
-  /** Makes `count` runs ready to be claimed. */
-  fill(count: number): Promise<void>;
-  /** Claims one run; false when there was none. */
-  claimOne(): Promise<boolean>;
-  /** Ends the claimed runs, so that the next round finds the file as this one did. */
-  finish(): Promise<void>;
-}
-
-/** Opens the queue of the parking flow's runs in `directory`. */
-export async function openQueue(directory: string): Promise<Queue> {
-  const { fingerprint } = parkingFlow();
-  const store = await sqliteStore({ path: `${directory}/flujo.db` });
-  const worker = workerId(`bench-${process.pid}`);
-  const { epoch } = await store.register(worker, LEASE_MS);
-  const request = { worker, epoch, fingerprints: [fingerprint], queues: [QUEUE], limit: 1 };
-  const claimed: LeasedFiber[] = [];
+/** One step behind a signal. `run` parks a run, signals it, and answers how long (ms) the step then took to begin. */
+export async function openSignalled(opening: Opening): Promise<{ run(): Promise<number> } & AsyncDisposable> {
+  const definition = flow("bench-signalled", { version: "1" })
+    .step("before", async (x) => Number(x) + 1)
+    .waitForSignal("park", "go")
+    .step("after", async () => performance.now())
+    .build();
+  const { flujo, close } = await open(opening, [definition]);
   return {
-    fill: async (count) => {
-      await store.createRuns(Array.from({ length: count }, (_, i) => readyRun(`ready-${process.pid}-${i}`)));
+    run: async () => {
+      const parked = await flujo.run(definition, 0);
+      if (parked.status !== "waiting") throw unexpected(parked);
+      const sentAt = performance.now();
+      await flujo.signal(parked.runId, "go");
+      const result = await flujo.result(parked.runId, { until: "end" });
+      if (result.status !== "completed" || typeof result.output !== "number") throw unexpected(result);
+      return result.output - sentAt;
     },
-    claimOne: async () => {
-      const fibers = await store.claim(request);
-      claimed.push(...fibers);
-      return fibers.length === 1;
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** One step that says when it ran, by the clock that all processes of a machine share. */
+function stampFlow() {
+  return flow("bench-stamp", { version: "1" })
+    .step("stamp", async () => String(process.hrtime.bigint()))
+    .build();
+}
+
+/** Starts runs that a worker in another process takes; `run` answers how long (ms) that took from the start. */
+export async function openRemoteStart(place: Place): Promise<{ run(): Promise<number> } & AsyncDisposable> {
+  const definition = stampFlow();
+  const { flujo, close } = await open({ place }, [definition]);
+  return {
+    run: async () => {
+      const startedAt = process.hrtime.bigint();
+      const result = await flujo.run(definition, 0);
+      if (result.status !== "completed") throw unexpected(result);
+      return Number(BigInt(result.output) - startedAt) / 1_000_000;
     },
-    finish: async () => {
-      const outcomes = await store.commit(claimed.map((fiber) => endOf(fiber, { worker, epoch })));
-      const failed = outcomes.find(({ status }) => status !== "committed");
-      if (failed !== undefined) throw unexpected(failed);
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Puts runs of a chain into the queue for workers elsewhere, without waiting for them. */
+export async function openBacklog(place: Place, steps: number): Promise<Runner<void>> {
+  const definition = chainFlow(steps);
+  const { flujo, close } = await open({ place }, [definition]);
+  return { run: () => flujo.start(definition, 0), [Symbol.asyncDispose]: close };
+}
+
+/** A worker for the runs that `openBacklog` and `openRemoteStart` start elsewhere. */
+export async function openWorker(opening: Opening, steps: number): Promise<AsyncDisposable> {
+  const { flujo, close } = await open(opening, [chainFlow(steps), stampFlow()]);
+  await flujo.open();
+  return { [Symbol.asyncDispose]: close };
+}
+
+/** Queued one-step runs on one store, of many keys in turn. */
+export interface Queues extends AsyncDisposable {
+  fill(queue: string, count: number, keys: number): Promise<void>;
+  /** Works that many off with one worker: time from when it was open, and CPU time of this process. */
+  work(queue: string, count: number, concurrency: number): Promise<{ readonly ms: number; readonly cpuMs: number }>;
+}
+
+export async function openQueues(place: Place, rules: Readonly<Record<string, QueueOptions>>): Promise<Queues> {
+  let done = 0;
+  const definition = flow("bench-queued", { version: "1" })
+    .step("count", async () => ++done)
+    .build();
+  const store = await openStore(place);
+  const idle = { store, flows: [definition], worker: false } as const;
+  const opened = new Flujo({ ...idle, queues: rules });
+  await opened.open();
+  await opened.close();
+  let started = 0;
+  return {
+    fill: async (queue, count, keys) => {
+      await using starter = new Flujo(idle); // gone before the work begins: hints would wake it, too
+      let left = count;
+      const lane = async () => {
+        while (left-- > 0) await starter.start(definition, 0, { queue, key: `key-${started++ % keys}` });
+      };
+      await Promise.all(Array.from({ length: STARTERS }, lane));
+    },
+    work: async (queue, count, concurrency) => {
+      done = 0;
+      const worker = new Flujo({ store, flows: [definition], worker: { concurrency, queues: [queue] } });
+      await worker.open();
+      const startedAt = performance.now();
+      const cpuBefore = process.cpuUsage();
+      while (done < count) await sleep(LOOK_EVERY_MS);
+      const ms = performance.now() - startedAt;
+      const { user, system } = process.cpuUsage(cpuBefore);
+      await worker.close();
+      return { ms, cpuMs: (user + system) / 1_000 };
     },
     [Symbol.asyncDispose]: () => store.close(),
   };
 }
 
-/** A run that any worker of the parking flow may claim. Its state is never planned with, so it may be empty. */
-function readyRun(id: string): NewRun {
-  const { fingerprint, name: flowName, version } = parkingFlow();
-  const now = Date.now();
-  const data = { state: {}, value: 0, context: {}, aside: {} };
-  const root = { ...data, key: ROOT_FIBER, queue: QUEUE, priority: 0, leased: false, readyAt: now };
-  const event = { at: now, facts: [] };
-  return {
-    id: runId(id),
-    flow: flowName,
-    version,
-    fingerprint,
-    input: 0,
-    metadata: {},
-    createdAt: now,
-    root,
-    event,
-    blobs: [],
-  };
+const inQueue = ({ queue }: Opening) => (queue === undefined ? {} : { queue });
+
+async function open({ place, concurrency, queue, onEnd }: Opening, flows: Definition[]) {
+  const store = await openStore(place);
+  const flujo = new Flujo({
+    store,
+    flows,
+    worker: concurrency === undefined ? false : { concurrency, ...(queue !== undefined && { queues: [queue] }) },
+    ...(onEnd && { observers: [{ observe: ({ kind }) => (kind === "run.ended" ? onEnd() : undefined) }] }),
+  });
+  return { flujo, close: () => flujo.close().finally(() => store.close()) };
 }
 
-function endOf({ run, key, seq }: LeasedFiber, lease: Transition["lease"]): Transition {
-  return {
-    ...{ run, fiber: key, lease, expectedSeq: seq, state: {}, position: { kind: "ended", outcome: "completed" } },
-    ...{ consume: [], send: [], spawn: [], startRuns: [], cancelRuns: [], blobs: [] },
-    endRun: { status: "completed", at: Date.now() },
-  };
+export function unexpected(result: object): Error {
+  return new Error(`unexpected result of a run: ${JSON.stringify(result).slice(0, 500)}`);
 }

@@ -17,7 +17,7 @@ export async function installPeers(): Promise<void> {
     .update(readFileSync(join(BENCH, "package-lock.json")))
     .digest("hex");
   if (existsSync(STAMP) && readFileSync(STAMP, "utf8") === lock) return;
-  process.stderr.write("bench: installing the peers (once, about 430 MB) …\n");
+  process.stderr.write("bench: installing the peers (once, about 520 MB) …\n");
   await run("npm", ["ci", "--loglevel=error", ...NPM_OPTIONS], BENCH);
   writeFileSync(STAMP, lock);
 }

@@ -1,4 +1,5 @@
 // npm run bench -- <suite> [--json] [--no-fail] [--only <measurement,…>] [--rounds N] [--scale F] [--host-node] [--no-build]
+//                           [--postgres URL] [--redis URL]
 //
 // The report goes to stdout, progress to stderr. Exit code 1 when a target is missed, 2 when the bench could not run.
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
@@ -7,9 +8,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Bench } from "./bench.ts";
 import type { Runtime } from "./child.ts";
+import { settings } from "./contest.ts";
 import { buildEngine, installPeers } from "./install.ts";
 import { type Machine, describeMachine } from "./machine.ts";
 import type { Measured, Result } from "./result.ts";
+import { openServers } from "./servers/servers.ts";
 import { type Measurement, SUITES } from "./suites.ts";
 import { figure, renderTable } from "./table.ts";
 
@@ -26,6 +29,8 @@ interface Options {
   readonly fail: boolean;
   readonly build: boolean;
   readonly hostNode: boolean;
+  readonly postgresUrl: string | undefined;
+  readonly redisUrl: string | undefined;
 }
 
 function readOptions(): Options {
@@ -39,6 +44,8 @@ function readOptions(): Options {
       only: { type: "string" },
       rounds: { type: "string", default: "3" },
       scale: { type: "string", default: "1" },
+      postgres: { type: "string" },
+      redis: { type: "string" },
     },
   });
   const suite = positionals[0] ?? "core";
@@ -53,6 +60,8 @@ function readOptions(): Options {
     fail: !values["no-fail"],
     build: !values["no-build"],
     hostNode: values["host-node"],
+    postgresUrl: values.postgres,
+    redisUrl: values.redis,
   };
 }
 
@@ -81,7 +90,9 @@ function chooseRuntime(hostNode: boolean): Runtime {
 
 interface Report {
   readonly suite: string;
-  readonly machine: Machine & { readonly node: string; readonly loadAfter: number };
+  /** What the servers said of themselves. */
+  readonly servers: readonly { readonly name: string; readonly settings: Readonly<Record<string, string>> }[];
+  readonly machine: Machine & { readonly node: string; readonly loadAfter: Readonly<Record<string, number>> };
   readonly rounds: number;
   readonly scale: number;
   readonly seconds: number;
@@ -99,15 +110,20 @@ async function main(): Promise<number> {
   const startedAt = performance.now();
   const seconds = () => Math.round((performance.now() - startedAt) / 1000);
   const measured = new Map<string, Measured>();
+  const loadAfter: Record<string, number> = {};
+  const { postgresUrl, redisUrl } = options;
+  await using servers = openServers({ directory: DATA, postgresUrl, redisUrl });
   for (const { id, measure } of options.measurements) {
     const progress = (text: string) =>
       void process.stderr.write(`bench: ${String(seconds()).padStart(4)} s  ${id}  ${text}\n`);
-    const bench: Bench = { rounds: options.rounds, scale: options.scale, runtime, data: DATA, progress };
-    measured.set(id, await measure(bench));
+    const bench: Bench = { rounds: options.rounds, scale: options.scale, runtime, data: DATA, servers, progress };
+    measured.set(id, await measure(bench).catch((error: unknown) => failed(id, error)));
+    loadAfter[id] = Math.round((loadavg()[0] ?? 0) * 10) / 10;
   }
   const report: Report = {
     suite: options.suite,
-    machine: { ...machine, node: runtime.version, loadAfter: Math.round((loadavg()[0] ?? 0) * 10) / 10 },
+    servers: (await servers.used()).map(({ name, settings: said }) => ({ name, settings: said })),
+    machine: { ...machine, node: runtime.version, loadAfter },
     rounds: options.rounds,
     scale: options.scale,
     seconds: seconds(),
@@ -120,12 +136,33 @@ async function main(): Promise<number> {
   return options.fail && report.results.some(({ pass }) => pass === false) ? 1 : 0;
 }
 
+/** A measurement that could not even begin, for want of a server say. The others are still worth having. */
+function failed(id: string, error: unknown): Measured {
+  const text = error instanceof Error ? error.message : String(error);
+  const result = {
+    name: id,
+    metric: "not measured",
+    value: null,
+    unit: "",
+    peers: {},
+    ratio: null,
+    target: "measured",
+  };
+  return { results: [{ ...result, pass: false, error: text }], tables: [], rows: [{ id, error: text }] };
+}
+
+const loads = (after: Readonly<Record<string, number>>) =>
+  Object.entries(after)
+    .map(([id, load]) => `${id} ${load}`)
+    .join(", ");
+
 function forPeople(report: Report, measured: readonly Measured[]): string {
   const { machine } = report;
   const head = [
     `suite ${report.suite}: medians of ${report.rounds} interleaved round(s), ${report.seconds} s${report.scale === 1 ? "" : `, SCALED by ${report.scale}`}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB; ${machine.os}; measured on Node ${machine.node}`,
-    `disk: ${machine.fdatasyncPerSecond.toLocaleString("en-US")} fdatasync of 4 KiB a second; load average ${machine.loadBefore} before, ${machine.loadAfter} after`,
+    `disk: ${machine.fdatasyncPerSecond.toLocaleString("en-US")} fdatasync of 4 KiB a second; load average ${machine.loadBefore} before; after ${loads(machine.loadAfter)}`,
+    ...report.servers.map(({ name, settings: said }) => `${name}: ${settings(said)}`),
     ...(machine.loadBefore > machine.cores * BUSY_LOAD_PER_CORE
       ? ["the machine was busy with something else: absolute figures are too low, ratios rougher than usual"]
       : []),
@@ -149,6 +186,9 @@ function forPeople(report: Report, measured: readonly Measured[]): string {
   const tables = measured.flatMap(({ tables: each }) => each).map(renderTable);
   return `${[head, ...tables, verdicts, ...errors].join("\n\n")}\n`;
 }
+
+// Leaving by process.exit lets the servers be told; dying of the signal would not.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
 try {
   process.exitCode = await main();

@@ -6,6 +6,13 @@ import { measureMap } from "./core/map.ts";
 import { measureParked } from "./core/parked.ts";
 import { measureSteps } from "./core/steps.ts";
 import type { Measured } from "./result.ts";
+import { measureClaim } from "./stores/claim.ts";
+import { measureIdle } from "./stores/idle.ts";
+import { measureLatencies } from "./stores/latency.ts";
+import { measureLimits } from "./stores/limits.ts";
+import { measurePostgresSteps } from "./stores/postgres-steps.ts";
+import { measureRedisSteps } from "./stores/redis-steps.ts";
+import { measureWorkers } from "./stores/workers.ts";
 
 export interface Measurement {
   readonly id: string;
@@ -19,5 +26,14 @@ export const SUITES: Readonly<Record<string, readonly Measurement[]>> = {
     { id: "map", measure: measureMap },
     { id: "parked", measure: measureParked },
     { id: "latency", measure: measureLatency },
+  ],
+  stores: [
+    { id: "postgres", measure: measurePostgresSteps },
+    { id: "redis", measure: measureRedisSteps },
+    { id: "latency", measure: measureLatencies },
+    { id: "idle", measure: measureIdle },
+    { id: "workers", measure: measureWorkers },
+    { id: "limits", measure: measureLimits },
+    { id: "claim", measure: measureClaim },
   ],
 };

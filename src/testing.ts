@@ -19,7 +19,7 @@ export { simulate, type SimulationOptions, type SimulationReport } from "./testi
 // Hold a store to its contract: for those who write one
 export { storeConformance } from "./testing/conformance/conformance.ts";
 export type { TestApi } from "./testing/conformance/api.ts";
-export type { Aspect, UnderTest } from "./testing/conformance/under-test.ts";
+export type { Aspect, Scratch, UnderTest } from "./testing/conformance/under-test.ts";
 export { checkInvariants, type CheckOptions } from "./engine/invariants.ts";
 export type * from "./ports/queue.ts";
 export type * from "./ports/store.ts";

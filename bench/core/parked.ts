@@ -18,13 +18,13 @@ export async function measureParked(bench: Bench): Promise<Measured> {
   try {
     for (const each of [empty, full]) mkdirSync(each, { recursive: true });
     bench.progress(`parking ${count} runs`);
-    const park = { file: "subjects/park.ts", arguments: ["--directory", full, "--items", `${count}`] };
+    const park = { file: "subjects/park.ts", arguments: ["--place", sqliteAt(full), "--items", `${count}`] };
     const parked = await runChild(bench.runtime, park);
     if ("error" in parked) return report([{ id: "claim", lines: [], error: parked.error }], count);
-    const claim = ["--directory", empty, "--beside", full, "--runs", `${CLAIMS}`];
+    const claim = ["--place", sqliteAt(empty), "--beside", sqliteAt(full), "--runs", `${CLAIMS}`];
     const idle = (id: string, where: string) => ({
       id,
-      spec: { file: "subjects/idle-worker.ts", arguments: ["--directory", where], exposeGc: true },
+      spec: { file: "subjects/idle-worker.ts", arguments: ["--place", sqliteAt(where)], exposeGc: true },
     });
     const all = await roundRobin(bench, [
       { id: "claim", spec: { file: "subjects/claim.ts", arguments: claim } },
@@ -36,6 +36,8 @@ export async function measureParked(bench: Bench): Promise<Measured> {
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+const sqliteAt = (directory: string) => JSON.stringify({ store: "sqlite", directory });
 
 function report(all: readonly Rounds[], count: number): Measured {
   const parked = count.toLocaleString("en-US");

@@ -18,10 +18,12 @@ function readArguments() {
       bursts: { type: "string", default: "1" },
       items: { type: "string", default: "1000" },
       data: { type: "string" },
-      directory: { type: "string" },
+      place: { type: "string" },
       beside: { type: "string" },
+      workers: { type: "string", default: "1" },
       store: { type: "string", default: "memory" },
       synchronous: { type: "string", default: "FULL" },
+      url: { type: "string" },
     },
   });
   return {
@@ -31,10 +33,12 @@ function readArguments() {
     bursts: wholeNumber("bursts", values.bursts),
     items: wholeNumber("items", values.items),
     data: values.data,
-    directory: values.directory,
+    place: values.place,
     beside: values.beside,
-    store: oneOf("store", values.store, ["memory", "sqlite"]),
+    workers: wholeNumber("workers", values.workers),
+    store: oneOf("store", values.store, ["memory", "sqlite", "postgres", "redis"]),
     synchronous: oneOf("synchronous", values.synchronous, ["FULL", "NORMAL"]),
+    url: values.url,
   };
 }
 

@@ -1,6 +1,8 @@
 // One run of 10,500 steps, timed from inside the step: what lies between two calls is what the engine costs.
-import { openLoop, settingsOf } from "../flujo.ts";
-import { arguments_, quantile, scratchDirectory } from "../peers/closed-loop.mjs";
+import { settingsOf } from "../flujo-place.ts";
+import { openLoop } from "../flujo.ts";
+import { quantile } from "../peers/closed-loop.mjs";
+import { scratchPlace } from "./place.ts";
 import { reportFlujo } from "./report.ts";
 
 const EARLY = 10;
@@ -22,30 +24,26 @@ function micros(from: number): { median: number; mean: number } {
   return { median: quantile(deltas, 0.5), mean };
 }
 
-const scratch = scratchDirectory();
-try {
-  const { store } = arguments_;
-  await using loop = openLoop({ store, directory: scratch.path, concurrency: 1 }, ITERATIONS, () => {
-    times[step++] = performance.now();
-  });
-  const warmUntil = performance.now() + WARM_UP_MS;
-  do {
-    step = 0;
-    await loop.run();
-  } while (performance.now() < warmUntil);
+await using scratch = await scratchPlace();
+const { place } = scratch;
+await using loop = await openLoop({ place, concurrency: 1 }, ITERATIONS, () => {
+  times[step++] = performance.now();
+});
+const warmUntil = performance.now() + WARM_UP_MS;
+do {
   step = 0;
   await loop.run();
-  const early = micros(EARLY);
-  const late = micros(LATE);
-  reportFlujo(settingsOf({ store }), {
-    steps: ITERATIONS,
-    microsAtStep10: early.median,
-    microsAtStep10000: late.median,
-    meanMicrosAtStep10: early.mean,
-    meanMicrosAtStep10000: late.mean,
-    ratio: late.median / early.median,
-    stepsPerSecond: ((ITERATIONS - 1) * 1000) / ((times[ITERATIONS - 1] ?? 0) - (times[0] ?? 0)),
-  });
-} finally {
-  scratch.dispose();
-}
+} while (performance.now() < warmUntil);
+step = 0;
+await loop.run();
+const early = micros(EARLY);
+const late = micros(LATE);
+reportFlujo(settingsOf(place), {
+  steps: ITERATIONS,
+  microsAtStep10: early.median,
+  microsAtStep10000: late.median,
+  meanMicrosAtStep10: early.mean,
+  meanMicrosAtStep10000: late.mean,
+  ratio: late.median / early.median,
+  stepsPerSecond: ((ITERATIONS - 1) * 1000) / ((times[ITERATIONS - 1] ?? 0) - (times[0] ?? 0)),
+});

@@ -46,17 +46,20 @@ export function problemJson(error: unknown, verbose: boolean): unknown {
       message: messageOf(error),
       ...(code !== undefined && { help: ERRORS[code].help }),
       ...known,
-      ...(verbose && error instanceof Error && { stack: error.stack }),
+      ...(verbose && error instanceof Error && { stack: masked(error.stack ?? "") }),
     },
   };
 }
 
-/** Anything can be thrown. */
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : inspect(thrown));
+/** Anything can be thrown, and a driver's error may say how it tried to connect: passwords in URLs are never printed. */
+export const messageOf = (thrown: unknown): string =>
+  masked(thrown instanceof Error ? thrown.message : inspect(thrown));
+
+const masked = (text: string): string => text.replace(/([a-z][a-z0-9+]*:\/\/)[^\s/"']*@/gi, "$1***@");
 
 const causeOf = (error: unknown): unknown => (error instanceof Error ? error.cause : undefined);
 
 function stackOf(error: Error): string {
   const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
-  return `${error.stack ?? ""}${cause}`;
+  return masked(`${error.stack ?? ""}${cause}`);
 }

@@ -4,6 +4,16 @@ import { forkCommand, type ForkCommandOptions, retryCommand } from "./commands/a
 import { cancelCommand } from "./commands/cancel.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { getCommand } from "./commands/get.ts";
+import { migrateCommand, type MigrateCommandOptions } from "./commands/migrate.ts";
+import { queueFreeCommand, queuesCommand, queueSetCommand, type QueueSetOptions } from "./commands/queues.ts";
+import {
+  type ScheduleAddOptions,
+  scheduleAddCommand,
+  schedulePauseCommand,
+  scheduleRemoveCommand,
+  schedulesCommand,
+} from "./commands/schedules.ts";
+import { workersCommand } from "./commands/workers.ts";
 import { graphCommand, type GraphCommandOptions } from "./commands/graph.ts";
 import { historyCommand } from "./commands/history.ts";
 import { listCommand, type ListCommandOptions } from "./commands/list.ts";
@@ -14,7 +24,7 @@ import { whyCommand } from "./commands/why.ts";
 import { workerCommand, type WorkerCommandOptions } from "./commands/worker.ts";
 import type { Io } from "./io.ts";
 import type { Common, Shell } from "./shell.ts";
-import { packageVersion } from "./version.ts";
+import { packageVersion } from "../engine/version.ts";
 
 /** Runs one command with a shell made for its options. */
 type Execute = (options: Common, command: (shell: Shell) => Promise<number>) => Promise<void>;
@@ -36,14 +46,21 @@ export function createProgram(io: Io, execute: Execute): Command {
   addWork(program, execute);
   addLook(program, execute);
   addAct(program, execute);
+  addQueues(program, execute);
+  addSchedules(program, execute);
   addCare(program, execute);
   return program;
 }
 
-function add(program: Command, usage: string, description: string): Command {
-  return program
-    .command(usage)
-    .description(description)
+const add = (program: Command, usage: string, description: string): Command =>
+  withCommon(program.command(usage).description(description));
+
+/** What a group of commands does when none is named. */
+const addDefault = (group: Command, usage: string, description: string): Command =>
+  withCommon(group.command(usage, { isDefault: true }).description(description));
+
+function withCommon(command: Command): Command {
+  return command
     .option("--store <uri>", "where runs are kept, for example sqlite:./flujo.db")
     .option("--json", "print one JSON value on stdout")
     .option("-v, --verbose", "say more; stacks of errors (also: FLUJO_DEBUG=1)");
@@ -57,6 +74,9 @@ function addWork(program: Command, execute: Execute): void {
     .option("-i, --input <json>", "the input; - reads it from stdin")
     .option("-c, --context <json>", "the first value of the run's context")
     .option("--id <id>", "your own id: the same id and input go on with the same run")
+    .option("-q, --queue <name>", "the queue of the run; default: default")
+    .option("-k, --key <text>", "whose the run is, for queues with rules")
+    .option("-p, --priority <number>", "larger is sooner; default 0")
     .option("-y, --yes", "say yes to every question")
     .option("-a, --answer <json>", "answer the next question; repeat for more", collect)
     .action((file: string, options: RunCommandOptions & Common) =>
@@ -65,6 +85,8 @@ function addWork(program: Command, execute: Execute): void {
   add(program, "worker <files...>", "work on runs of the flows that files export, until stopped")
     .option("-n, --concurrency <count>", "fibers at once")
     .option("-q, --queue <names>", "queues to serve: a,b", collect)
+    .option("--drain <duration>", "how long running steps may finish when it is stopped; default 10s")
+    .option("--id <id>", "what it is called in `flujo workers`")
     .action((files: string[], options: WorkerCommandOptions & Common) =>
       execute(options, (shell) => workerCommand(shell, files, options)),
     );
@@ -103,6 +125,9 @@ function addLook(program: Command, execute: Execute): void {
     (run: string, file: string | undefined, options: Common) =>
       execute(options, (shell) => whyCommand(shell, run, file)),
   );
+  add(program, "workers", "show who works on this store").action((options: Common) =>
+    execute(options, (shell) => workersCommand(shell)),
+  );
   add(program, "graph <file>", "draw a flow")
     .option("-f, --flow <name>", "which flow, when the file exports several")
     .option("--format <format>", "mermaid (default) or json")
@@ -131,10 +156,66 @@ function addAct(program: Command, execute: Execute): void {
     );
 }
 
+function addQueues(program: Command, execute: Execute): void {
+  const queues = program.command("queues").description("show the rules of queues, or set them");
+  addDefault(queues, "list", "show queues that have rules").action((options: Common) =>
+    execute(options, (shell) => queuesCommand(shell)),
+  );
+  add(queues, "set <name>", "set the rules of a queue, whole: what is not named has no limit")
+    .option("-n, --concurrency <count>", "fibers at once, over all workers")
+    .option("--rate <rate>", "how many begin within any time: 10/1m")
+    .option("--per-key <count>", "fibers at once for each key")
+    .option("--key-rate <rate>", "how many of each key begin within any time: 10/1m")
+    .action((name: string, options: QueueSetOptions & Common) =>
+      execute(options, (shell) => queueSetCommand(shell, name, options)),
+    );
+  add(queues, "free <name>", "take all rules of a queue away").action((name: string, options: Common) =>
+    execute(options, (shell) => queueFreeCommand(shell, name)),
+  );
+}
+
+function addSchedules(program: Command, execute: Execute): void {
+  const schedules = program.command("schedules").description("show which flows start by themselves, or change that");
+  addDefault(schedules, "list", "show all schedules").action((options: Common) =>
+    execute(options, (shell) => schedulesCommand(shell)),
+  );
+  add(schedules, "add <id> <file>", "make a schedule of a flow that a file exports, or replace it")
+    .option("-f, --flow <name>", "which flow, when the file exports several: name or name@version")
+    .option("--cron <pattern>", 'five fields, or six with seconds first: "0 3 * * 1-5"')
+    .option("--every <duration>", 'instead of --cron: 10m, "2 hours"')
+    .option("--timezone <name>", "of the pattern, for example Europe/Berlin; default UTC")
+    .option("-i, --input <json>", "the input of each run")
+    .option("-q, --queue <name>", "the queue of its runs")
+    .option("-k, --key <text>", "whose its runs are")
+    .option("-p, --priority <number>", "larger is sooner; default 0")
+    .option("-m, --metadata <key=value>", "a fact about its runs; repeat for more", collect)
+    .option("--start-at <time>", "no tick before: 2027-01-31T08:00:00Z")
+    .option("--end-at <time>", "no tick at this time or later")
+    .option("--catch-up <policy>", "ticks at which nobody was there: none, last (default), or how many")
+    .option("--overlap <policy>", "while the run before goes on: allow (default) or skip")
+    .option("--paused", "starts nothing until it is resumed")
+    .action((id: string, file: string, options: ScheduleAddOptions & Common) =>
+      execute(options, (shell) => scheduleAddCommand(shell, [id, file], options)),
+    );
+  add(schedules, "remove <id>", "end a schedule; its runs go on").action((id: string, options: Common) =>
+    execute(options, (shell) => scheduleRemoveCommand(shell, id)),
+  );
+  add(schedules, "pause <id>", "let a schedule rest").action((id: string, options: Common) =>
+    execute(options, (shell) => schedulePauseCommand(shell, id, true)),
+  );
+  add(schedules, "resume <id>", "go on with the next tick").action((id: string, options: Common) =>
+    execute(options, (shell) => schedulePauseCommand(shell, id, false)),
+  );
+}
+
 function addCare(program: Command, execute: Execute): void {
   add(program, "doctor", "check versions, configuration, the store and every run in it").action((options: Common) =>
     execute(options, (shell) => doctorCommand(shell)),
   );
+  add(program, "migrate", "bring the store's schema up to date")
+    .option("--dry-run", "say what would be done, and do nothing")
+    .option("--target-version <number>", "up to this version; default: the newest")
+    .action((options: MigrateCommandOptions & Common) => execute(options, (shell) => migrateCommand(shell, options)));
   add(program, "prune", "delete runs that ended long ago, with their history")
     .requiredOption("--older-than <duration>", 'ended longer ago than this: 30d, "12 hours"')
     .option("-s, --status <names>", "only these: completed,failed,cancelled", collect)

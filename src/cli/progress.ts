@@ -81,6 +81,8 @@ export class Progress implements Observer {
       case "worker.started":
       case "worker.stopped":
       case "worker.swept":
+      case "schedule.started":
+      case "schedule.skipped":
         return;
     }
   }

@@ -75,16 +75,22 @@ export class Shell implements AsyncDisposable {
   /** A Flujo that only looks, answers and signals. A database that does not exist is not created by looking: it is empty. */
   async look(flows: readonly Definition[] = []): Promise<Flujo> {
     const { uri, source } = await this.store();
-    const file = sqliteFile(uri);
-    const missing = file !== undefined && !existsSync(file);
-    if (missing) this.note(`note: there is no database ${file} yet (named by ${source})`);
-    return this.#open({ store: missing ? "memory:" : uri, flows, worker: false });
+    const exists = await this.exists();
+    if (!exists) this.note(`note: there is no database ${sqliteFile(uri)} yet (named by ${source})`);
+    return this.#open({ store: exists ? uri : "memory:", flows, worker: false });
   }
 
-  /** A Flujo that works. */
-  async work(options: Omit<FlujoOptions, "store">): Promise<Flujo> {
+  /** Whether there is a database, as far as that can be seen without opening it. */
+  async exists(): Promise<boolean> {
+    const file = sqliteFile((await this.store()).uri);
+    return file === undefined || existsSync(file);
+  }
+
+  /** A Flujo that works, under the rules of queues that flujo.toml gives. */
+  async work(options: Omit<FlujoOptions, "store" | "queues">): Promise<Flujo> {
     const { uri } = await this.store();
-    return this.#open({ ...options, store: uri });
+    const { queues } = await this.config();
+    return this.#open({ ...options, queues, store: uri });
   }
 
   file(path: string): string {

@@ -9,9 +9,9 @@ export async function workerOptions(shell: Shell, overrides: WorkerOptions): Pro
 }
 
 /** A run that is started here must also be finished here: its worker serves every queue that its flows name. */
-export async function ownWorker(shell: Shell, flows: readonly Definition[]): Promise<WorkerOptions> {
+export async function ownWorker(shell: Shell, flows: readonly Definition[], queue = "default"): Promise<WorkerOptions> {
   const { worker } = await shell.config();
-  return { ...worker, queues: [...new Set(["default", ...(worker.queues ?? []), ...flows.flatMap(queuesOf)])] };
+  return { ...worker, queues: [...new Set(["default", queue, ...(worker.queues ?? []), ...flows.flatMap(queuesOf)])] };
 }
 
 function queuesOf(flow: Definition): string[] {

@@ -10,6 +10,7 @@ export interface WorkerSection {
   readonly lease?: Duration;
   readonly heartbeat?: Duration;
   readonly sweep?: Duration;
+  readonly schedules?: Duration;
   readonly maxDeliveries?: number;
 }
 
@@ -39,6 +40,7 @@ export const KEYS: readonly Key[] = [
   worker("lease", "duration"),
   worker("heartbeat", "duration"),
   worker("sweep", "duration"),
+  worker("schedules", "duration"),
   worker("max_deliveries", "count"),
 ];
 

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FlujoError } from "../domain/errors.ts";
 import { checkText, type Key, KEYS, type WorkerSection } from "./keys.ts";
+import type { QueueSection } from "./queues.ts";
 import { resolveStateUri } from "./sqlite-path.ts";
 import { didYouMean } from "./suggest.ts";
 import { readToml, type TomlFile } from "./toml.ts";
@@ -11,6 +12,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Config {
   readonly stateUri: string;
   readonly worker: WorkerSection;
+  readonly queues: Readonly<Record<string, QueueSection>>;
   /** What named the store: `FLUJO_STATE_URI`, `<file>:<line>` or `default`. */
   readonly source: string;
   /** The flujo.toml that was read. */
@@ -33,6 +35,7 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
   return {
     ...stateOf(toml, values),
     worker: workerOf(new Map([...(toml?.values ?? []), ...values])),
+    queues: toml?.queues ?? {},
     file: toml?.file,
     warnings: [...(toml?.warnings ?? []), ...oddNames(env)],
   };

@@ -1,6 +1,7 @@
 import { parse, TomlError } from "smol-toml";
 import { FlujoError } from "../domain/errors.ts";
 import { checkValue, KEYS, SECTIONS } from "./keys.ts";
+import { type Findings, queuesFrom, type QueueSection } from "./queues.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** What a flujo.toml says: values by path (`worker.lease`), and what is odd about it. */
@@ -8,18 +9,28 @@ export interface TomlFile {
   readonly file: string;
   readonly values: ReadonlyMap<string, unknown>;
   readonly lines: ReadonlyMap<string, number>;
+  readonly queues: Readonly<Record<string, QueueSection>>;
   readonly warnings: readonly string[];
 }
 
 /** Reads the text of a flujo.toml. Throws CONFIG_INVALID with every wrong value; unknown keys are warnings. */
 export function readToml(file: string, text: string): TomlFile {
-  const entries = flat(parsed(file, text));
+  const { queues: rules, ...table } = parsed(file, text);
+  const entries = flat(table);
   const values = new Map<string, unknown>();
   const lines = new Map<string, number>();
   const [warnings, problems]: [string[], string[]] = [[], []];
+  const placeOf = (path: string): string => {
+    const line = lineOf(text, path);
+    return line === undefined ? file : `${file}:${line}`;
+  };
+  const found: Findings = { problems: [], warnings: [] };
+  const queues = rules === undefined ? {} : queuesFrom(rules, found);
+  for (const { path, says } of found.problems) problems.push(`${placeOf(path)}: ${path}: ${says}`);
+  for (const { path, says } of found.warnings) warnings.push(`${placeOf(path)}: ${says}`);
   for (const [path, value] of entries) {
     const line = lineOf(text, path);
-    const where = line === undefined ? file : `${file}:${line}`;
+    const where = placeOf(path);
     if (line !== undefined) lines.set(path, line);
     if (SECTIONS.includes(path)) {
       problems.push(`${where}: [${path}]: expected a table but found ${shown(value)}`);
@@ -35,12 +46,12 @@ export function readToml(file: string, text: string): TomlFile {
     else problems.push(`${where}: ${path}: expected ${checked.expected} but found ${shown(value)}`);
   }
   if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { file, problems } });
-  return { file, values, lines, warnings };
+  return { file, values, lines, queues, warnings };
 }
 
-const known = (): readonly string[] => KEYS.map(({ path }) => path);
+const known = (): readonly string[] => [...KEYS.map(({ path }) => path), "queues"];
 
-function parsed(file: string, text: string): object {
+function parsed(file: string, text: string): Readonly<Record<string, unknown>> {
   try {
     return parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
@@ -64,13 +75,13 @@ function flat(table: object): [path: string, value: unknown][] {
 
 /** Where a key or a section stands. A parser that keeps no positions leaves it to a search; undefined when it finds none. */
 function lineOf(text: string, path: string): number | undefined {
-  const [section, key] = path.includes(".") ? path.split(".") : ["", path];
+  const section = path.slice(0, Math.max(0, path.lastIndexOf(".")));
   let current = "";
   for (const [index, line] of text.split("\n").entries()) {
     const header = /^\s*\[+\s*([^\]]+?)\s*\]/.exec(line)?.[1]?.replaceAll('"', "");
     if (header !== undefined) {
       current = header;
-      if (section === "" && (header === key || header.startsWith(`${key}.`))) return index + 1;
+      if (header === path || header.startsWith(`${path}.`)) return index + 1;
       continue;
     }
     const name = /^\s*([^=#]+?)\s*=/.exec(line)?.[1]?.replace(/["'\s]/g, "");

@@ -105,7 +105,7 @@ function checkStep({ path, run, config, compensate }: StepNode, report: Report):
   checkConfig(path, compensate.config, report);
 }
 
-function checkConfig(path: string, { retry, timeoutMs, queue, priority }: StepConfig, report: Report): void {
+function checkConfig(path: string, { retry, timeoutMs, queue, priority, key }: StepConfig, report: Report): void {
   if (!isCount(retry.attempts, LIMITS.retryAttempts)) {
     report(
       path,
@@ -119,6 +119,7 @@ function checkConfig(path: string, { retry, timeoutMs, queue, priority }: StepCo
   if (priority !== undefined && !Number.isSafeInteger(priority)) {
     report(path, `priority: expected a whole number but found ${priority}`);
   }
+  if (key !== undefined && typeof key !== "function") report(path, `key: expected a function but found ${typeof key}`);
 }
 
 const isCount = (value: number, most: number): boolean => Number.isInteger(value) && value >= 1 && value <= most;

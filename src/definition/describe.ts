@@ -73,8 +73,11 @@ function particulars(one: Node): Description {
   }
 }
 
-function config({ retry, timeoutMs, queue, priority }: StepConfig): Description {
-  return { retry: retryOf(retry), ...given({ timeoutMs, queue, priority }) };
+function config({ retry, timeoutMs, queue, priority, key, transactional }: StepConfig): Description {
+  return {
+    retry: retryOf(retry),
+    ...given({ timeoutMs, queue, priority, key: key && "computed", transactional }),
+  };
 }
 
 function retryOf({ attempts, firstDelayMs, factor, maxDelayMs, jitter, retryIf }: RetryPolicy): Wire {

@@ -81,8 +81,16 @@ function shapeOf(node: Node): Wire {
 const named = (nodes: Readonly<Record<string, Node>>): Wire =>
   Object.entries(nodes).map(([name, node]) => [name, shapeOf(node)]);
 
-function configShape({ retry, timeoutMs, queue, priority }: StepConfig): Wire {
-  return { retry: retryShape(retry), timeoutMs: timeoutMs ?? null, queue: queue ?? null, priority: priority ?? 0 };
+function configShape({ retry, timeoutMs, queue, priority, key, transactional }: StepConfig): Wire {
+  return {
+    retry: retryShape(retry),
+    timeoutMs: timeoutMs ?? null,
+    queue: queue ?? null,
+    priority: priority ?? 0,
+    // Only where they are used: flows without them keep the fingerprint that they had before these existed.
+    ...(key !== undefined && { key: true }),
+    ...(transactional === true && { transactional }),
+  };
 }
 
 function retryShape({ attempts, firstDelayMs, factor, maxDelayMs, jitter, retryIf }: RetryPolicy): Wire {

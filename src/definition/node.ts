@@ -37,6 +37,10 @@ export interface StepConfig {
   readonly queue?: string;
   /** Larger is sooner. Default 0. */
   readonly priority?: number;
+  /** Whose the work is: its lane in a queue with rules. Recorded once, before the first attempt. */
+  readonly key?: Pure<string>;
+  /** Runs inside a transaction of the store: what it writes and its completion are committed together. */
+  readonly transactional?: true;
 }
 
 export interface StepNode extends NodeBase {

@@ -5,6 +5,11 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /**
+   * Milliseconds since some fixed instant, for measuring spans: nobody sets it, so it never goes back. It may stand still while
+   * the machine sleeps, which `now` does not.
+   */
+  monotonic(): number;
   /** Calls back once after `delayMs`; the returned function cancels it. Never keeps the process alive by itself when `idle`. */
   after(delayMs: number, callback: () => void, options?: { readonly idle?: boolean }): () => void;
 }

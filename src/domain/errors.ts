@@ -129,9 +129,8 @@ export const ERRORS = {
   STORE_URI_INVALID: {
     status: 422,
     exit: 2,
-    help: "Use memory: or sqlite:./file.db",
+    help: "Use memory:, sqlite:./file.db, postgres://…, redis://… or mongodb://…",
   },
-  STORE_UNSUPPORTED: { status: 422, exit: 2, help: "This build has no such store." },
   STORE_CORRUPT: {
     status: 500,
     exit: 2,
@@ -147,11 +146,43 @@ export const ERRORS = {
     exit: 2,
     help: "The store was written by a newer flujo. Upgrade this one; nothing was changed.",
   },
+  SHARDS_CHANGED: {
+    status: 409,
+    exit: 2,
+    help: "Open the same shards in the same order as the first time: a run is found where its id put it then.",
+  },
   STORE_UNAVAILABLE: {
     status: 503,
     exit: 1,
     help: "The store cannot be reached or is locked; the work is kept and tried again.",
   },
+  STORE_NOT_DURABLE: {
+    status: 503,
+    exit: 2,
+    help: "Switch persistence on at the server (for Redis: `appendonly yes`), or leave requireDurable out.",
+  },
+  STORE_READ_ONLY: {
+    status: 503,
+    exit: 2,
+    help: "Connect to the primary: this server is a read-only replica or in recovery.",
+  },
+  QUEUE_RULES_UNSUPPORTED: {
+    status: 422,
+    exit: 2,
+    help: "This store cannot keep rules over all workers; use a store whose capabilities say queueRules.",
+  },
+  TRANSACTIONS_UNSUPPORTED: {
+    status: 422,
+    exit: 2,
+    help: "transaction() needs SQLite or Postgres; use step() with ctx.idempotencyKey on other stores.",
+  },
+  TRANSACTION_OVER: {
+    status: 409,
+    exit: 1,
+    help: "Await everything that uses the transaction before the step's function returns.",
+  },
+  SCHEDULE_INVALID: { status: 422, exit: 4, help: "Correct the schedule's cron expression, time zone or flow." },
+  SCHEDULE_UNKNOWN: { status: 404, exit: 1, help: "List the schedules of this store with `flujo schedules`." },
   STORE_CLOSED: { status: 503, exit: 1, help: "The store was closed; open a new one." },
   RECORD_UNDECODABLE: {
     status: 500,

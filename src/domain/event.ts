@@ -16,6 +16,7 @@ export type Fact =
       readonly deadlineAt?: number;
       readonly queue?: string;
       readonly priority?: number;
+      readonly lane?: string;
     }
   | { readonly type: "run.retried"; readonly from: number }
   | {
@@ -26,6 +27,7 @@ export type Fact =
       /** The fiber that the value is for, when it is not the root: that of the event after which the new run begins. */
       readonly target?: FiberKey;
     }
+  | ({ readonly type: "step.keyed"; readonly lane: string } & Place)
   | ({
       readonly type: "step.completed";
       readonly attempt: number;

@@ -18,6 +18,13 @@ const ID = /^[A-Za-z0-9._:-]+$/;
 /** Whether `text` may be an id: 1 to 128 characters of `A-Za-z0-9._:-`. */
 export const isId = (text: string): boolean => text.length <= LIMITS.idCharacters && ID.test(text);
 
+const UNPRINTABLE = /[\p{Cc}\p{Surrogate}]/u;
+
+/** Whether `text` may be a key (a tenant, a model, an account): 1 to 256 characters, no control characters, whole Unicode. */
+export const isKey = (text: unknown): text is string =>
+  typeof text === "string" && text !== "" && text.length <= LIMITS.keyCharacters && !UNPRINTABLE.test(text);
+export const KEY_FORM: string = `1 to ${LIMITS.keyCharacters} characters without control characters`;
+
 function checked(what: string, text: unknown, limit: number = LIMITS.idCharacters): string {
   if (typeof text === "string" && text.length <= limit && ID.test(text)) return text;
   const found = typeof text === "string" ? JSON.stringify(text.slice(0, 150)) : typeof text;

@@ -3,6 +3,7 @@ import { invariant } from "./result.ts";
 /** A limit on everything, its unit in its name, its reason beside it. */
 export const LIMITS = {
   idCharacters: 128, // fits every backend's key and index sizes
+  keyCharacters: 256, // a tenant, a model, an e-mail address; at most 1 KB in an index
   tokenCharacters: 2_048, // a run id, a fiber key of up to 64 numbers of 14 digits, a number
   nodesPerFlow: 5_000, // describe() and fingerprint walk the whole tree once per build
   nodeDepth: 64, // the frame stack is written with every transition

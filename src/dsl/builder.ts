@@ -10,7 +10,7 @@ import type { Flow } from "./flow-type.ts";
 import { type CallParts, lowerCall } from "./lower-call.ts";
 import { lowerAttempt, lowerIf, lowerLoop, lowerSwitch } from "./lower-control.ts";
 import { type ErasedForkOptions, lowerMap, lowerParallel } from "./lower-fork.ts";
-import { lowerStep } from "./lower-step.ts";
+import { lowerStep, lowerTransaction } from "./lower-step.ts";
 import {
   lowerAnySignal,
   lowerHuman,
@@ -95,10 +95,26 @@ export class Builder<out Context, in out Shape, out Value> {
   step<Returned, Output extends Schema = never>(
     id: string,
     run: (input: Value, ctx: StepContext<Context>) => Produced<Returned>,
-    options?: StepOptions<Returned, Output, Context>,
+    options?: StepOptions<Returned, Output, Context, Value>,
   ): Builder<Context, Shape, StepOutput<Returned, Output>> {
     const place = this.#place(id);
     return this.#extend(place, lowerStep(place, run, options));
+  }
+
+  /**
+   * A step inside a transaction of the store: what it writes through `tx` and its completion are committed together, so that
+   * its effect happens exactly once. Say what `tx` is where you name it: `async (tx: PoolClient, input) => …`.
+   * A failed attempt is rolled back, then retried like any other. The step holds a connection of the store as long as it runs;
+   * it must not commit or roll back itself. Only on SQLite and Postgres: elsewhere the flow is refused with
+   * TRANSACTIONS_UNSUPPORTED when it is registered.
+   */
+  transaction<Returned, Tx = unknown, Output extends Schema = never>(
+    id: string,
+    run: (tx: Tx, input: Value, ctx: StepContext<Context>) => Produced<Returned>,
+    options?: StepOptions<Returned, Output, Context, Value>,
+  ): Builder<Context, Shape, StepOutput<Returned, Output>> {
+    const place = this.#place(id);
+    return this.#extend(place, lowerTransaction(place, run, options));
   }
 
   /** Continues with a fragment: a `step(…)` value, or any function from a body to a builder. */

@@ -4,23 +4,25 @@ import type { Schema } from "../domain/schema.ts";
 import { ONE_ATTEMPT, type RetryPolicy, retryPolicy } from "../domain/retry.ts";
 import type { StepContext } from "./context.ts";
 import type { AttemptOptions, Compensation, StepOptions } from "./options.ts";
-import { orProblem, type Place } from "./place.ts";
+import { type Erased, orProblem, type Place, pure } from "./place.ts";
 
 /** A step function whose types the builder has checked. */
 type ErasedStep = (input: never, ctx: never) => unknown;
 const stepFunction = (run: ErasedStep): StepFunction => run as StepFunction;
 
 /** StepOptions without their types. */
-interface ErasedStepOptions extends Omit<StepOptions<unknown, Schema, unknown>, "compensate"> {
+interface ErasedStepOptions extends Omit<StepOptions<unknown, Schema, unknown>, "compensate" | "key"> {
   readonly compensate?: Compensation<never, never>;
+  readonly key?: Erased;
 }
 
 export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOptions = {}): StepNode {
-  const { queue, priority, input, output, compensate } = options;
+  const { queue, priority, key, input, output, compensate } = options;
   const config: StepConfig = {
     ...attemptConfig(place, options),
     ...(queue !== undefined && { queue }),
     ...(priority !== undefined && { priority }),
+    ...(key !== undefined && { key: pure<string>(key) }),
   };
   return {
     kind: "step",
@@ -33,6 +35,16 @@ export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOpti
     ...(output && { output }),
     ...(compensate && { compensate: lowerCompensation(place, compensate) }),
   };
+}
+
+type ErasedTransaction = (tx: never, input: never, ctx: never) => unknown;
+
+/** The worker's context carries the handle; the author gets it as an argument, since only these steps have one. */
+export function lowerTransaction(place: Place, run: ErasedTransaction, options: ErasedStepOptions = {}): StepNode {
+  const call = run as (tx: unknown, input: unknown, ctx: unknown) => unknown;
+  const inside = (input: never, ctx: { readonly tx: unknown }): unknown => call(ctx.tx, input, ctx);
+  const node = lowerStep(place, typeof run === "function" ? inside : run, options);
+  return { ...node, label: "transaction", config: { ...node.config, transactional: true } };
 }
 
 function lowerCompensation(

@@ -25,11 +25,16 @@ export interface AttemptOptions {
   readonly timeout?: Duration;
 }
 
-export interface StepOptions<Returned, Output extends Schema, Context> extends AttemptOptions {
-  /** Only workers that serve this queue run the step. Default: the worker's default queue. */
+export interface StepOptions<Returned, Output extends Schema, Context, Value = unknown> extends AttemptOptions {
+  /** Only workers that serve this queue run the step, under its rules if it has some. Default: the queue of the run. */
   readonly queue?: string;
   /** Larger is sooner. Default 0. */
   readonly priority?: number;
+  /**
+   * Whose the work is (a tenant, a model): queues with rules give each key its turn and its own limits. Text of 1 to 256
+   * characters; pure, asked once before the first attempt, and recorded. Default: the key of the run.
+   */
+  readonly key?: (value: Value, view: View<Context>) => string | TypeProblem<Synchronous>;
   /** Checked before each attempt; a mismatch fails with STEP_INPUT_INVALID. */
   readonly input?: Schema;
   /** Checked after each attempt; a mismatch fails with STEP_OUTPUT_INVALID. What the schema gives is the step's output. */

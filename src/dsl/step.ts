@@ -11,7 +11,7 @@ import type { Produced } from "./outcome.ts";
 export function step<Value, Returned, Output extends Schema = never, Context = unknown>(
   id: string,
   run: (input: Value, ctx: StepContext<Context>) => Produced<Returned>,
-  options?: StepOptions<Returned, Output, Context>,
+  options?: StepOptions<Returned, Output, Context, Value>,
 ): Fragment<Value, StepOutput<Returned, Output>, Context> {
   return (body) => body.step(id, run, options);
 }

@@ -24,7 +24,7 @@ import { fiberOf } from "./fiber-codec.ts";
 import { checkStart, newRun } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Registry } from "./registry.ts";
-import type { Resident } from "./resident.ts";
+import { type Resident, timeFor } from "./resident.ts";
 import { type Advance, Transitions } from "./transitions.ts";
 
 export interface ExecutionManagerOptions {
@@ -59,14 +59,21 @@ export class ExecutionManager {
     return plan(resident.definition, resident.fiber, happened, this.#context(resident));
   }
 
-  /** Synchronous unless results must be gathered, child runs started, or an output checked: a plain step costs no extra turn. */
-  advance(resident: Resident, happened: Happened): Advance | Promise<Advance> {
-    const planned = this.plan(resident, happened);
-    if (isTransient(planned.after)) return this.#advanceSlowly(resident, planned);
-    return this.#transitions.build(resident, planned, []);
+  /**
+   * Synchronous unless results must be gathered, child runs started, or an output checked: a plain step costs no extra turn.
+   * `takeChildren`: whether children of a fork may be born leased to this worker.
+   */
+  advance(resident: Resident, happened: Happened, takeChildren = true): Advance | Promise<Advance> {
+    return this.advanceBy(resident, this.plan(resident, happened), takeChildren);
   }
 
-  async #advanceSlowly(resident: Resident, first: Plan): Promise<Advance> {
+  /** Like `advance`, of what has been planned already: nobody is asked twice. */
+  advanceBy(resident: Resident, planned: Plan, takeChildren = true): Advance | Promise<Advance> {
+    if (isTransient(planned.after)) return this.#advanceSlowly(resident, planned, takeChildren);
+    return this.#transitions.build(resident, planned, NO_RUNS, takeChildren);
+  }
+
+  async #advanceSlowly(resident: Resident, first: Plan, takeChildren: boolean): Promise<Advance> {
     const facts = [...first.facts];
     const runs: NewRun[] = [];
     let { after, effects } = first;
@@ -77,7 +84,7 @@ export class ExecutionManager {
       effects = merged(effects, more.effects);
       after = more.after;
     }
-    return this.#transitions.build(resident, { after, facts, effects }, runs);
+    return this.#transitions.build(resident, { after, facts, effects }, runs, takeChildren);
   }
 
   /** Ends a fiber whose record cannot be read: its run fails visibly instead of being claimed for ever. */
@@ -85,12 +92,13 @@ export class ExecutionManager {
     return this.#transitions.condemn(row, lease, why);
   }
 
-  #context({ run, key }: Resident): PlanContext {
-    return { now: this.#ambient.clock.now(), random: this.#ambient.random(), run, fiber: key };
+  #context(resident: Resident): PlanContext {
+    const { run, key } = resident;
+    return { now: timeFor(resident, this.#ambient.clock), random: this.#ambient.random(), run, fiber: key };
   }
 
   /** What the planner asks for. Child runs that are to start are added to `runs`. */
-  async #answer(resident: Resident, { doing, value }: Fiber, runs: NewRun[]): Promise<Happened> {
+  async #answer(resident: Resident, { doing, value, frames }: Fiber, runs: NewRun[]): Promise<Happened> {
     switch (doing.kind) {
       case "starting": {
         const started = await this.#childRuns(resident, doing);
@@ -99,7 +107,7 @@ export class ExecutionManager {
         return { type: "started" };
       }
       case "gather":
-        return { type: "gathered", results: await this.#gather(resident, doing.fork) };
+        return { type: "gathered", results: hasChildren(frames) ? await this.#gather(resident, doing.fork) : [] };
       case "collect":
         return { type: "collected", results: await this.#collect(resident, doing.call, doing.ordinals) };
       case "finish":
@@ -181,7 +189,7 @@ export class ExecutionManager {
   /** The child runs of one call, or why their flow refuses one of them: then none of them starts. */
   async #childRuns(resident: Resident, { path, call, inputs }: Starting): Promise<Result<readonly NewRun[], Failure>> {
     const { run, key, metadata } = resident;
-    const { queue, priority } = resident.fiber;
+    const { queue, priority, lane } = resident.fiber;
     const node = resident.definition.nodes.get(path);
     invariant(node?.kind === "call", `${path} is a call`);
     const definition = this.#registry.find(node.flow.name, node.flow.version);
@@ -198,7 +206,8 @@ export class ExecutionManager {
       const { input, context: contextWire } = checked.value;
       const now = this.#ambient.clock.now();
       const parent = { run, fiber: key, reply };
-      const spec = { id, definition, input, contextWire, now, metadata, queue, priority, parent };
+      const place = { queue, priority, ...(lane !== undefined && { lane }) };
+      const spec = { id, definition, input, contextWire, now, metadata, ...place, parent };
       runs.push(newRun(spec, this.#payloads));
     }
     return ok(runs);
@@ -227,7 +236,15 @@ function brokenBy(error: unknown): Happened {
 
 const FINAL: readonly unknown[] = ["RECORD_UNDECODABLE", "BLOB_MISSING", "RUN_UNKNOWN"] satisfies readonly ErrorCode[];
 
+const NO_RUNS: readonly NewRun[] = Object.freeze([]);
+
 type Starting = Extract<Doing, { kind: "starting" }>;
+
+/** Nothing was born of a fork over nothing: no read, which inside a transaction of the store could wait for itself. */
+const hasChildren = (frames: Fiber["frames"]): boolean => {
+  const frame = frames.at(-1);
+  return frame?.kind !== "fork" || frame.opened > 0;
+};
 
 const isTransient = ({ doing: { kind } }: Fiber): boolean =>
   kind === "gather" || kind === "collect" || kind === "starting" || kind === "finish";

@@ -12,7 +12,7 @@ type StoredState = Omit<Fiber, "value" | "context" | "aside"> & { readonly v: nu
 
 /** The small part of a fiber that is written with every transition. Plain JSON by construction. */
 export function stateOf(fiber: Fiber): Wire {
-  const { root, frames, doing, counters, iteration, queue, priority, deadlineAt, cancelling } = fiber;
+  const { root, frames, doing, counters, iteration, queue, priority, lane, deadlineAt, cancelling } = fiber;
   const state: { -readonly [Key in keyof StoredState]: StoredState[Key] } = {
     v: VERSION,
     root,
@@ -23,6 +23,7 @@ export function stateOf(fiber: Fiber): Wire {
     queue,
     priority,
   };
+  if (lane !== undefined) state.lane = lane;
   if (deadlineAt !== undefined) state.deadlineAt = deadlineAt;
   if (cancelling !== undefined) state.cancelling = cancelling;
   return state as unknown as Wire;
@@ -48,7 +49,8 @@ export function fiberOf({ state, value, context, aside }: FiberData, where: stri
       { at: where },
     );
   }
-  const { root, frames, doing, counters, iteration, queue, priority, deadlineAt, cancelling } = stored as StoredState;
+  const { root, frames, doing, counters, iteration, queue, priority, lane, deadlineAt, cancelling } =
+    stored as StoredState;
   const fiber: { -readonly [Key in keyof Fiber]: Fiber[Key] } = {
     root,
     frames,
@@ -61,6 +63,7 @@ export function fiberOf({ state, value, context, aside }: FiberData, where: stri
     queue,
     priority,
   };
+  if (lane !== undefined) fiber.lane = lane;
   if (deadlineAt !== undefined) fiber.deadlineAt = deadlineAt;
   if (cancelling !== undefined) fiber.cancelling = cancelling;
   return fiber;

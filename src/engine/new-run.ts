@@ -16,6 +16,7 @@ export interface StartOptions {
   readonly metadata?: Metadata;
   readonly queue?: string;
   readonly priority?: number;
+  readonly lane?: string;
   /** Not before this time. */
   readonly startAt?: number;
   readonly context?: unknown;
@@ -44,6 +45,7 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
     metadata = {},
     queue = DEFAULT_QUEUE,
     priority = 0,
+    lane,
     startAt = now,
     parent,
     lease,
@@ -57,6 +59,7 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
       context: contextWire,
       queue,
       priority,
+      ...(lane !== undefined && { lane }),
       ...(deadlineAt !== undefined && { deadlineAt }),
     },
   );
@@ -71,6 +74,7 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
     ...(deadlineAt !== undefined && { deadlineAt }),
     queue,
     priority,
+    ...(lane !== undefined && { lane }),
   };
   return {
     id,
@@ -88,6 +92,7 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
       key: ROOT_FIBER,
       queue,
       priority,
+      ...(lane !== undefined && { lane }),
       leased: lease !== undefined && startAt <= now,
       readyAt: startAt,
     },

@@ -55,12 +55,13 @@ function heardAfter(heard: Set<number> | undefined, fact: Fact): Set<number> {
 
 function bornRoot(definition: Definition, { fiber }: Row, fact: Fact): Rebuilt {
   invariant(fiber === ROOT_FIBER, `fiber ${fiber} was spawned before it acted`);
-  const { deadlineAt, queue, priority } = fact.type === "run.started" ? fact : {};
+  const { deadlineAt, queue, priority, lane } = fact.type === "run.started" ? fact : {};
   const start = {
     root: true,
     ...(deadlineAt !== undefined && { deadlineAt }),
     ...(queue !== undefined && { queue }),
     ...(priority !== undefined && { priority }),
+    ...(lane !== undefined && { lane }),
   };
   return { key: ROOT_FIBER, fiber: newFiber({ path: definition.root.path, visit: "" }, start) };
 }

@@ -1,3 +1,4 @@
+import type { Clock } from "../domain/ambient.ts";
 import type { Fingerprint, FiberKey, RunId } from "../domain/ids.ts";
 import type { Metadata, ParentRef } from "../domain/run.ts";
 import type { Definition } from "../definition/definition.ts";
@@ -16,6 +17,8 @@ export interface Resident {
   readonly fork: number | undefined;
   readonly ordinal: number | undefined;
   readonly lease: Lease;
+  /** The store's clock when it was claimed; 0 = it was born here. */
+  readonly claimedAt: number;
   /** Where its row stands in the queue: there it will be found if this process dies. */
   scheduling: Scheduling;
   seq: number;
@@ -29,3 +32,7 @@ export interface Resident {
   /** Aborts the attempt that runs now. */
   abort: ((reason: unknown) => void) | undefined;
 }
+
+/** What time it is for a fiber: what was due by the store's clock when it was claimed must not be too early by ours. */
+export const timeFor = ({ claimedAt }: Pick<Resident, "claimedAt">, clock: Pick<Clock, "now">): number =>
+  Math.max(clock.now(), claimedAt);

@@ -6,7 +6,7 @@ import type { RunRecord } from "../domain/run.ts";
 import { encode, type Wire } from "../domain/wire.ts";
 import { type Definition, titleOf } from "../definition/definition.ts";
 import { childRunId } from "../planner/call.ts";
-import type { Doing, Fiber } from "../planner/fiber.ts";
+import { type Doing, type Fiber, firstAttempt } from "../planner/fiber.ts";
 import { begun } from "../planner/fold.ts";
 import type { Blob, NewFiber, NewMessage, Store } from "../ports/store.ts";
 import { dataOf } from "./fiber-codec.ts";
@@ -15,7 +15,7 @@ import type { Payloads } from "./payloads.ts";
 import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
 import { childEndData, eventOf } from "./stored-facts.ts";
-import { schedulingOf } from "./scheduling.ts";
+import { rowOf, schedulingOf } from "./scheduling.ts";
 
 export interface ReviveDeps {
   readonly store: Store;
@@ -134,7 +134,7 @@ export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: 
   const { fibers, messages, blobs } = storeRows(
     deps,
     { id, definition },
-    rebuilt.map((one) => ({ ...one, fiber: anew(definition, one.fiber, ["call", "wait"], deps.now) })),
+    rebuilt.map((one) => ({ ...one, fiber: anew(definition, one.fiber, ["call", "wait", "step"], deps.now) })),
   );
   const [root, ...others] = fibers;
   invariant(root?.key === ROOT_FIBER, "the root comes first");
@@ -207,7 +207,7 @@ function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kin
   const { doing, deadlineAt } = fiber;
   const fresh: Doing =
     doing.kind === "step"
-      ? { kind: "step", path: doing.path, visit: doing.visit, attempt: 1 }
+      ? firstAttemptOf(doing, reopen)
       : reopen.includes(doing.kind) && "path" in doing
         ? { kind: "decide", path: doing.path, visit: doing.visit }
         : doing;
@@ -216,6 +216,15 @@ function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kin
   if (deadlineAt === undefined || definition.timeoutMs === undefined || deadlineAt > now)
     return { ...fiber, doing: fresh };
   return { ...unbounded, doing: fresh, deadlineAt: now + definition.timeoutMs };
+}
+
+/** A step has its key for good, except where it is asked anew: in a fork another value may come to it. */
+function firstAttemptOf(
+  { path, visit, lane }: Extract<Doing, { kind: "step" }>,
+  reopen: readonly Doing["kind"][],
+): Doing {
+  if (lane === undefined) return firstAttempt({ path, visit });
+  return reopen.includes("step") ? { kind: "decide", path, visit } : { ...firstAttempt({ path, visit }), lane };
 }
 
 /** A wait that failed for want of an answer: it is asked again, with its whole time, or it would fail again at once. */
@@ -232,7 +241,6 @@ function storeRows(
   const fibers = rebuilt.map(({ key, parent, fiber }): NewFiber => {
     const data = dataOf(fiber);
     const { doing } = fiber;
-    const { queue, priority } = schedulingOf(definition, fiber);
     return {
       state: data.state,
       value: payloads.deflate(data.value, blobs),
@@ -240,8 +248,7 @@ function storeRows(
       aside: payloads.deflate(data.aside, blobs),
       key,
       ...(parent && { parent: parent.key, fork: parent.fork, ordinal: parent.ordinal }),
-      queue,
-      priority,
+      ...rowOf(schedulingOf(definition, fiber)),
       leased: false,
       readyAt: now,
       ...(doing.kind === "ended" && { ended: doing.ending.outcome }),

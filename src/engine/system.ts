@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { randomFillSync } from "node:crypto";
 import { type Ambient, type Clock, uuidV7 } from "../domain/ambient.ts";
 
@@ -6,6 +7,7 @@ const MAX_TIMER_MS = 2_147_483_647; // setTimeout takes a signed 32-bit number; 
 /** The system's clock. Timers marked idle do not keep the process alive. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(delayMs, callback, { idle = false } = {}) {
     const timer = setTimeout(callback, Math.min(Math.max(0, Math.ceil(delayMs)), MAX_TIMER_MS));
     if (idle) timer.unref();
@@ -31,3 +33,9 @@ export const systemAmbient: Ambient = {
   newId: () => uuidV7(Date.now(), secureRandom),
   yieldTurn: () => new Promise((resolve) => setImmediate(resolve)),
 };
+
+/** Host and process, so that whoever reads a list of workers knows where to look. */
+export const workerName = (unique: string): string =>
+  `${hostname()
+    .replace(/[^A-Za-z0-9._-]/g, "-")
+    .slice(0, 60)}.${process.pid}.${unique.slice(-8)}`;

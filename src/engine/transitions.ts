@@ -6,24 +6,14 @@ import { childFiber, type FiberKey } from "../domain/ids.ts";
 import { invariant } from "../domain/result.ts";
 import type { Fiber, ForkFrame } from "../planner/fiber.ts";
 import { bornChild } from "../planner/fork.ts";
-import type { Effects, Plan } from "../planner/planning.ts";
+import type { Plan } from "../planner/planning.ts";
 import type { LeasedFiber } from "../ports/queue.ts";
-import type {
-  Blob,
-  Lease,
-  NewFiber,
-  NewMessage,
-  NewRun,
-  Position,
-  RunEnd,
-  Scheduling,
-  Transition,
-} from "../ports/store.ts";
+import type { Blob, Lease, NewFiber, NewMessage, NewRun, Position, RunEnd, Transition } from "../ports/store.ts";
 import { asideOf, dataOf, stateOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
-import type { Resident } from "./resident.ts";
+import { type Resident, timeFor } from "./resident.ts";
 import { childEndData, eventOf } from "./stored-facts.ts";
-import { schedulingOf } from "./scheduling.ts";
+import { entersQueue, rowOf, sameScheduling, schedulingOf } from "./scheduling.ts";
 
 /** What came of one event: a transition to commit, and the fiber as it will be once that is acknowledged. */
 export interface Advance {
@@ -55,12 +45,18 @@ export class Transitions {
     this.#takeChildren = takeChildren;
   }
 
-  build(resident: Resident, { after, facts, effects }: Plan, startRuns: readonly NewRun[]): Advance {
+  build(
+    resident: Resident,
+    { after, facts, effects }: Plan,
+    startRuns: readonly NewRun[],
+    takeChildren: boolean,
+  ): Advance {
     const before = resident.fiber;
-    const now = this.#ambient.clock.now();
+    const now = timeFor(resident, this.#ambient.clock);
     const blobs: Blob[] = [];
     const end = after.doing.kind === "ended" ? after.doing.ending : undefined;
-    const children = effects.spawn.length === 0 ? NO_CHILDREN : this.#spawn(resident, after, effects, blobs);
+    const children =
+      effects.spawn.length === 0 ? NO_CHILDREN : this.#spawn(resident, { after, effects, takeChildren }, blobs);
     const scheduling = schedulingOf(resident.definition, after);
     const position = this.#position(resident, after, now, this.#queues.has(scheduling.queue));
     // Fields are added one by one: at 200,000 transitions a second, spreading conditional objects was a quarter of the garbage.
@@ -81,7 +77,8 @@ export class Transitions {
     if (after.value !== before.value) transition.value = this.#payloads.deflate(after.value, blobs);
     if (after.context !== before.context) transition.context = this.#payloads.deflate(after.context, blobs);
     if (after.aside !== before.aside) transition.aside = this.#payloads.deflate(asideOf(after.aside), blobs);
-    if (!sameScheduling(scheduling, resident.scheduling)) transition.scheduling = rowOf(scheduling);
+    if (!sameScheduling(scheduling, resident.scheduling) || entersQueue(resident.definition, after))
+      transition.scheduling = rowOf(scheduling);
     const wait = position.kind === "parked" ? openWait(after, position.names) : undefined;
     if (wait !== undefined) transition.wait = wait;
     if (facts.length > 0) {
@@ -150,14 +147,13 @@ export class Transitions {
 
   #spawn(
     resident: Resident,
-    after: Fiber,
-    { spawn }: Effects,
+    { after, effects: { spawn }, takeChildren }: Pick<Plan, "after" | "effects"> & { readonly takeChildren: boolean },
     blobs: Blob[],
   ): readonly { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] {
     const frame = after.frames.at(-1);
     invariant(frame?.kind === "fork", "only an open fork spawns");
     const wanted = spawn.reduce((sum, { from, to }) => sum + to - from, 0);
-    let leased = this.#queues.has(after.queue) ? this.#takeChildren(resident, wanted) : 0; // they begin in the run's queue
+    let leased = takeChildren && this.#queues.has(after.queue) ? this.#takeChildren(resident, wanted) : 0; // they begin in the run's queue
     const born: { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = [];
     for (const { from, to } of spawn) {
       for (let ordinal = from; ordinal < to; ordinal++)
@@ -189,7 +185,7 @@ export class Transitions {
       readyAt: this.#ambient.clock.now(),
     };
     if (!leased) return { newFiber, resident: undefined };
-    const { run, definition, fingerprint, metadata, parentRun, lease } = parent;
+    const { run, definition, fingerprint, metadata, parentRun, lease, claimedAt } = parent;
     return {
       newFiber,
       resident: {
@@ -200,6 +196,7 @@ export class Transitions {
         metadata,
         parentRun,
         lease,
+        claimedAt,
         scheduling,
         fiber,
         parent: parent.key,
@@ -263,9 +260,6 @@ const NO_MESSAGES: readonly NewMessage[] = Object.freeze([]);
 const NO_CHILDREN: readonly { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = Object.freeze(
   [],
 );
-
-const rowOf = ({ queue, priority }: Scheduling): Scheduling => ({ queue, priority });
-const sameScheduling = (a: Scheduling, b: Scheduling): boolean => a.queue === b.queue && a.priority === b.priority;
 
 const earliest = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined ? b : b === undefined ? a : Math.min(a, b);

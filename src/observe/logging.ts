@@ -54,6 +54,7 @@ function levelOf(observation: Observation): Level {
     case "run.started":
     case "worker.started":
     case "worker.stopped":
+    case "schedule.started":
       return "info";
     case "run.ended":
       return observation.status === "failed" ? "error" : "info";
@@ -66,6 +67,7 @@ function levelOf(observation: Observation): Level {
       return "error";
     case "lease.lost":
     case "worker.swept":
+    case "schedule.skipped":
       return "warn";
   }
 }
@@ -92,6 +94,10 @@ function messageOf(observation: Observation): string {
       return `worker ${observation.worker} stopped`;
     case "worker.swept":
       return `worker ${observation.worker} freed ${observation.fibers} fibers of lost workers`;
+    case "schedule.started":
+      return `schedule ${observation.schedule} started run ${observation.run}`;
+    case "schedule.skipped":
+      return `schedule ${observation.schedule} skipped ${new Date(observation.tick).toISOString()} (${observation.why})`;
     case "store.failed":
       return `the store failed to ${observation.operation}`;
   }

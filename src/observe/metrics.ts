@@ -99,6 +99,8 @@ class Metrics {
       case "fiber.parked":
       case "worker.started":
       case "worker.stopped":
+      case "schedule.started":
+      case "schedule.skipped":
         return;
     }
   }

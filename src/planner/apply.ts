@@ -27,16 +27,12 @@ export function apply(draft: Draft, fact: Fact): void {
       draft.complete();
       return;
     }
+    case "step.keyed":
+      draft.doing = { kind: "step", path: fact.path, visit: fact.visit, attempt: 1, lane: fact.lane };
+      return;
     case "step.failed":
       if (fact.retryAt === undefined) draft.fail(fact.failure);
-      else
-        draft.doing = {
-          kind: "step",
-          path: fact.path,
-          visit: fact.visit,
-          attempt: fact.attempt + 1,
-          dueAt: fact.retryAt,
-        };
+      else draft.doing = nextAttempt(draft.doing, fact, fact.retryAt);
       return;
     case "undo.completed":
       draft.undone();
@@ -129,6 +125,15 @@ export function apply(draft: Draft, fact: Fact): void {
           : { kind: "ended", ending: { outcome: fact.outcome, ...(fact.failure && { failure: fact.failure }) } };
       return;
   }
+}
+
+function nextAttempt(
+  before: Doing,
+  { path, visit, attempt }: Extract<Fact, { type: "step.failed" }>,
+  dueAt: number,
+): Doing {
+  const lane = before.kind === "step" ? before.lane : undefined;
+  return { kind: "step", path, visit, attempt: attempt + 1, dueAt, ...(lane !== undefined && { lane }) };
 }
 
 function chooseBranch(draft: Draft, fact: Extract<Fact, { type: "branch.chosen" }>): void {

@@ -1,6 +1,7 @@
 import { failure } from "../domain/failure.ts";
+import { isKey, KEY_FORM } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
-import type { BranchNode, LoopNode } from "../definition/node.ts";
+import type { BranchNode, LoopNode, StepNode } from "../definition/node.ts";
 import { invariant } from "../domain/result.ts";
 import { ask } from "./ask.ts";
 import { startCall } from "./call.ts";
@@ -35,6 +36,7 @@ export function decide(planning: Planning): void {
     case "call":
       return startCall(planning, node, at);
     case "step":
+      return keyStep(planning, node, at);
     case "sequence":
     case "attempt":
       return invariant(false, `a ${node.kind} asks nothing`);
@@ -47,6 +49,17 @@ function chooseBranch(planning: Planning, node: BranchNode, at: At): void {
   const key = String(answer.value);
   const taken = Object.hasOwn(node.cases, key) ? "case" : node.otherwise === undefined ? "none" : "otherwise";
   planning.record({ type: "branch.chosen", ...at, key, taken });
+}
+
+/** Whose the work of this step is. Asked once, before its first attempt: all attempts wait in the same lane. */
+function keyStep(planning: Planning, { config: { key } }: StepNode, at: At): void {
+  invariant(key !== undefined, `${at.path} has a key`);
+  const answer = ask(planning.draft, key, "key");
+  if (!answer.ok) return planning.fail(at, answer.problem);
+  const lane: unknown = answer.value;
+  if (isKey(lane)) return planning.record({ type: "step.keyed", ...at, lane });
+  const found = typeof lane === "string" ? JSON.stringify(lane.slice(0, 150)) : typeof lane;
+  planning.fail(at, failure("PREDICATE_FAILED", `key: expected ${KEY_FORM} but found ${found}`));
 }
 
 function decideLoop(planning: Planning, node: LoopNode, at: At): void {

@@ -12,6 +12,7 @@ import {
   type Doing,
   type Ending,
   type Fiber,
+  firstAttempt,
   type Frame,
   NOTHING_ASIDE,
 } from "./fiber.ts";
@@ -63,7 +64,7 @@ export class Draft {
   }
 
   seal(): Fiber {
-    const { root, queue, priority, deadlineAt, iteration } = this.#before;
+    const { root, queue, priority, lane, deadlineAt, iteration } = this.#before;
     const { doing, value, context, aside, counters } = this;
     const frames = this.frames.length === 0 ? NO_FRAMES : this.frames;
     const fiber: { -readonly [Key in keyof Fiber]: Fiber[Key] } = {
@@ -78,6 +79,7 @@ export class Draft {
       queue,
       priority,
     };
+    if (lane !== undefined) fiber.lane = lane;
     if (deadlineAt !== undefined) fiber.deadlineAt = deadlineAt;
     if (this.cancelling !== undefined) fiber.cancelling = this.cancelling;
     return fiber;
@@ -103,7 +105,7 @@ export class Draft {
     const { path } = node;
     switch (node.kind) {
       case "step":
-        this.doing = { kind: "step", path, visit, attempt: 1 };
+        this.doing = node.config.key === undefined ? firstAttempt({ path, visit }) : { kind: "decide", path, visit };
         return;
       case "branch":
       case "fork":

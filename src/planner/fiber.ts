@@ -22,6 +22,8 @@ export interface Fiber {
   readonly iteration: number;
   readonly queue: string;
   readonly priority: number;
+  /** The key of the run: a tenant, an account. */
+  readonly lane?: string;
   readonly deadlineAt?: number;
   readonly cancelling?: string;
 }
@@ -97,7 +99,13 @@ export interface Ending {
 
 export type Doing =
   | ({ readonly kind: "new" } & Place)
-  | ({ readonly kind: "step"; readonly attempt: number; readonly dueAt?: number } & Place)
+  | ({
+      readonly kind: "step";
+      readonly attempt: number;
+      readonly dueAt?: number;
+      /** Its own key, asked for once. */
+      readonly lane?: string;
+    } & Place)
   | ({ readonly kind: "undo"; readonly attempt: number; readonly dueAt?: number } & Place) // the newest undo entry
   | ({
       readonly kind: "wait";
@@ -124,13 +132,22 @@ export type Doing =
   | { readonly kind: "finish"; readonly ending: Ending } // only while planning: the stack is empty
   | { readonly kind: "ended"; readonly ending: Ending };
 
+export const firstAttempt = ({ path, visit }: Place): Extract<Doing, { kind: "step" }> => ({
+  kind: "step",
+  path,
+  visit,
+  attempt: 1,
+});
+
 export const NOTHING_ASIDE: Aside = Object.freeze({ held: Object.freeze({}), undo: Object.freeze([]) });
 const NO_COUNTERS: Counters = Object.freeze({ forks: 0, children: 0, waits: 0, calls: 0 });
 
 /** A fiber that has not begun: it will enter the node at `path`. */
 export function newFiber(
   at: Place,
-  start: Partial<Pick<Fiber, "root" | "value" | "context" | "iteration" | "queue" | "priority" | "deadlineAt">>,
+  start: Partial<
+    Pick<Fiber, "root" | "value" | "context" | "iteration" | "queue" | "priority" | "lane" | "deadlineAt">
+  >,
 ): Fiber {
   return {
     root: start.root ?? false,
@@ -144,6 +161,7 @@ export function newFiber(
     iteration: start.iteration ?? 0,
     queue: start.queue ?? "default",
     priority: start.priority ?? 0,
+    ...(start.lane !== undefined && { lane: start.lane }),
     ...(start.deadlineAt !== undefined && { deadlineAt: start.deadlineAt }),
   };
 }

@@ -180,6 +180,7 @@ export function bornChild(definition: Definition, parent: Fiber, frame: ForkFram
       iteration,
       queue: parent.queue,
       priority: parent.priority,
+      ...(parent.lane !== undefined && { lane: parent.lane }),
       ...(parent.deadlineAt !== undefined && { deadlineAt: parent.deadlineAt }),
     },
   );

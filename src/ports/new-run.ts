@@ -1,10 +1,15 @@
 import { FlujoError } from "../domain/errors.ts";
+import { unsendable } from "./new-message.ts";
 import type { NewRun } from "./store.ts";
 
-/** Why a run cannot be kept by any store: its place in the queue is no place. Undefined when it can. */
-export function unplaceable({ id, createdAt, root: { priority, readyAt } }: NewRun): FlujoError | undefined {
+/** Why a run cannot be kept by any store: its place in the queue is no place, or a message is none. Undefined when it can. */
+export function unplaceable({ id, createdAt, root: { priority, readyAt }, continued }: NewRun): FlujoError | undefined {
   for (const [name, number] of Object.entries({ createdAt, priority, readyAt })) {
     if (Number.isNaN(number)) return cannotStore(id, `${name} is not a number`);
+  }
+  for (const message of continued?.messages ?? []) {
+    const error = unsendable(message);
+    if (error !== undefined) return error;
   }
   return undefined;
 }

@@ -70,6 +70,22 @@ export type Observation =
     }
   | { readonly kind: "worker.started" | "worker.stopped"; readonly at: number; readonly worker: string }
   | { readonly kind: "worker.swept"; readonly at: number; readonly worker: string; readonly fibers: number }
+  | {
+      readonly kind: "schedule.started";
+      readonly at: number;
+      readonly schedule: string;
+      readonly tick: number;
+      readonly run: string;
+    }
+  | {
+      readonly kind: "schedule.skipped";
+      readonly at: number;
+      readonly schedule: string;
+      readonly tick: number;
+      /** The run before had not ended; nobody was here in time; the flow refused the input. */
+      readonly why: "overlap" | "missed" | "refused";
+      readonly failure?: Failure;
+    }
   | { readonly kind: "store.failed"; readonly at: number; readonly operation: string; readonly failure: Failure };
 
 export interface Observer {

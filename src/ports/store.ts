@@ -3,7 +3,9 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../domain/ids.ts";
 import type { EndStatus, Metadata, OpenWait, ParentRef, RunRecord, RunStatus } from "../domain/run.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Capabilities } from "./capabilities.ts";
+import type { MigrateOptions, MigrationReport } from "./migration.ts";
 import type { TaskQueue } from "./queue.ts";
+import type { ScheduleStore } from "./schedule.ts";
 
 /*
  * The rules that every backend keeps, in one place:
@@ -25,6 +27,14 @@ import type { TaskQueue } from "./queue.ts";
  * Status of a run that has not ended: `pending` until first leased; then `running` while any fiber is leased, ready, or
  * parked and due; else `paused` if any open wait is human, else `waiting`.
  *
+ * Governed queues (see QueueRules). Nothing is ever born leased into a governed queue, nor moved into one while held: such a row
+ * is stored as READY, due now, and has to be claimed (`leased: false` of a start, `queued` of a commit). `scheduling` in a
+ * transition whose position is `held` means entering the queue anew, even when it names the queue in which the fiber is.
+ * Leaving a governed queue (park, end, another queue, release, sweep) frees its place at once, and hints that something is ready.
+ * Rows with an unacknowledged cancel request are admitted outside the rules, before the lanes: stopping is not work. Once leased
+ * they are counted like all others, so more may be leased than `concurrency` says while some stop; no rate counts their claims.
+ * Whether the very claim that takes them counts them already, when it takes others besides, is left open.
+ *
  * Time is the store's own clock (`now`), except for instants that a transition names.
  */
 
@@ -34,8 +44,11 @@ import type { TaskQueue } from "./queue.ts";
  */
 export interface RunStore {
   readonly capabilities: Capabilities;
-  /** Creates or upgrades the schema. Recorded, idempotent, safe to call from several processes at once. */
-  migrate(): Promise<void>;
+  /**
+   * Creates or upgrades the schema. Recorded, idempotent, safe to call from several processes at once. Throws STORE_TOO_NEW,
+   * and OPTION_INVALID for a version that is unknown or older than the schema.
+   */
+  migrate(options?: MigrateOptions): Promise<MigrationReport>;
   /**
    * Insert-if-absent by id: a caller's id makes a start idempotent. Each run is created whole or not at all, whatever becomes
    * of its neighbours.
@@ -49,7 +62,7 @@ export interface RunStore {
   cancel(run: RunId, reason: string): Promise<"requested" | "ended" | "unknown">;
   load(run: RunId): Promise<RunRecord | undefined>;
   list(query: ListQuery): Promise<Page<RunRecord>>;
-  /** Events of a run in the order they were committed. */
+  /** Events of a run in the order of their numbers, which each fiber's own commits follow (see `EventRecord.seq`). */
   history(run: RunId, options?: { readonly after?: number; readonly limit?: number }): Promise<readonly EventRecord[]>;
   /** Fibers of a run that still exist, ended children included, ordered by key. */
   fibers(run: RunId): Promise<readonly FiberRecord[]>;
@@ -78,11 +91,24 @@ export interface RunStore {
   blob(hash: string): Promise<string | undefined>;
   /** Hints that something became ready or ended. May miss, may be spurious: polling is the safety net. */
   subscribe(wake: (hint: WakeHint) => void): () => void;
+  /**
+   * Runs `work` inside a transaction of the backend and commits the transition that it returns in that same transaction: what
+   * the work wrote and the transition stand or fall together (a step's effect exactly once). Anything but `committed` rolls the
+   * work's writes back, as does a throw, which is rethrown. `work` answers undefined to roll back and commit nothing (`undefined`).
+   * `tx` is the backend's own handle. Only where `capabilities.transactions`. The transition is one of `run`, which says where the
+   * transaction is opened, else OPTION_INVALID.
+   */
+  transact?(run: RunId, work: (tx: unknown) => Promise<Transition | undefined>): Promise<CommitOutcome | undefined>;
+  /**
+   * Which part of the store a run lives in, where parts fail, and wait, apart from each other: whoever gathers transitions
+   * into batches makes one batch for each part. Absent: the store is one part.
+   */
+  partitionOf?(run: RunId): number;
   close(): Promise<void>;
 }
 
-/** One backend behind both named ports, joined by `commit`. */
-export interface Store extends RunStore, TaskQueue, AsyncDisposable {}
+/** One backend behind its named ports, joined by `commit`. */
+export interface Store extends RunStore, TaskQueue, ScheduleStore, AsyncDisposable {}
 
 export interface WakeHint {
   /** Fibers may be ready to claim. */
@@ -112,6 +138,8 @@ export interface FiberData {
 export interface Scheduling {
   readonly queue: string;
   readonly priority: number;
+  /** Which lane of its queue, where the queue has rules. */
+  readonly lane?: string;
 }
 
 export interface NewFiber extends FiberData, Scheduling {
@@ -168,7 +196,10 @@ export interface NewEvent {
 }
 
 export interface EventRecord extends NewEvent {
-  /** Grows along a run; gaps are possible. */
+  /**
+   * Grows along a fiber; gaps are possible. Fibers of a run commit side by side: a number that was handed out earlier may appear
+   * later, so who follows a run by `after` looks back a little, and passes over what it knows.
+   */
   readonly seq: number;
   readonly fiber: FiberKey;
   readonly worker?: WorkerId;
@@ -187,12 +218,19 @@ export interface NewMessage {
    * Without an id it is never a duplicate, and nothing of it is remembered once it is consumed.
    */
   readonly id?: string;
+  /**
+   * Like an id for duplicates (among their own kind: an id never equals a `once`), but the message is the engine's own and goes
+   * with the end of its run. Both at once are OPTION_INVALID: thrown by `signal` and `revive`, `rejected` by `commit` and `createRuns`.
+   */
+  readonly once?: string;
   readonly name: string;
   readonly data: Wire;
   readonly sentAt: number;
+  /** Large values that `data` refers to and that come along: the run owns them from then on. Absent = none. */
+  readonly blobs?: readonly Blob[];
 }
 
-export interface MessageRecord extends NewMessage {
+export interface MessageRecord extends Omit<NewMessage, "blobs"> {
   /** Arrival order within the store. */
   readonly seq: number;
 }
@@ -247,8 +285,16 @@ export interface RunEnd {
 }
 
 export type CommitOutcome =
-  /** `woken`: the fiber parked but is ready again already. `cancel`: an unacknowledged request to stop this fiber. */
-  | { readonly status: "committed"; readonly woken: boolean; readonly cancel?: string }
+  /**
+   * `woken`: the fiber parked but is ready again already. `cancel`: an unacknowledged request to stop this fiber. `queued`: of
+   * this fiber and its new children those that were to be leased here and wait in a governed queue instead.
+   */
+  | {
+      readonly status: "committed";
+      readonly woken: boolean;
+      readonly cancel?: string;
+      readonly queued?: readonly FiberKey[];
+    }
   | { readonly status: "lost" } // fence: another worker owns the fiber, or it is gone
   | { readonly status: "conflict" } // a message was consumed by a sibling, or one has come that must be heard; park again
   | { readonly status: "rejected"; readonly error: Error }; // this row cannot be stored; its neighbours were

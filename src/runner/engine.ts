@@ -7,28 +7,35 @@ import { isEnd } from "../domain/run.ts";
 import { decode, type Wire } from "../domain/wire.ts";
 import { type Definition, titleOf } from "../definition/definition.ts";
 import { describe } from "../definition/describe.ts";
+import { requireTransactions } from "../engine/transactions.ts";
 import { checkStart, DEFAULT_QUEUE, newRun } from "../engine/new-run.ts";
 import { Payloads } from "../engine/payloads.ts";
 import type { Registry } from "../engine/registry.ts";
+import type { QueueRules } from "../ports/queue-rules.ts";
 import type { CreateOutcome, NewRun, RunEnd, Store } from "../ports/store.ts";
 import type { Observation } from "../ports/observer.ts";
 import { PolicyRegistry } from "../policies/registry.ts";
-import { Batcher } from "../worker/batcher.ts";
+import { Batcher, byPartition } from "../worker/batcher.ts";
 import type { StepHost } from "../worker/step-context.ts";
 import { Worker } from "../worker/worker.ts";
 import { Messages } from "./messages.ts";
 import type { FlujoOptions, StartOptions } from "./options.ts";
+import { queueRules } from "./queues.ts";
 import { Reader } from "./reader.ts";
 import { failedResult, type RunResult } from "./result.ts";
+import { Schedules } from "./schedules.ts";
 import { checkStartOptions } from "./start-options.ts";
+import { Tail } from "./tail.ts";
 import { Waiters } from "./waiters.ts";
 
-export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at"> {
+export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues"> {
   readonly store: Store;
   readonly registry: Registry;
   readonly ambient: Ambient;
   readonly host: StepHost;
   readonly observe: ((observation: Observation) => void) | undefined;
+  /** Its store is for single runs that nobody else knows of: it needs to be able to do what they need, and has no schedules. */
+  readonly ephemeral?: boolean;
 }
 
 /** One open store with everything that works on it in this process. Source: Fluxo, Engine. */
@@ -40,13 +47,18 @@ export class Engine {
   readonly messages: Messages;
   readonly waiters: Waiters;
   readonly worker: Worker | undefined;
+  readonly schedules: Schedules;
   readonly ambient: Ambient;
-  readonly #starts: Batcher<NewRun, CreateOutcome>;
+  readonly #starts: ReturnType<typeof byPartition<NewRun, CreateOutcome>>;
   readonly #stored = new Set<string>();
   readonly #unsubscribe: () => void;
+  readonly #ephemeral: boolean;
+  readonly #queues: readonly QueueRules[];
 
-  constructor({ store, registry, ambient, host, observe, worker, at }: EngineDeps) {
+  constructor({ store, registry, ambient, host, observe, worker, at, queues = {}, ephemeral = false }: EngineDeps) {
     this.store = store;
+    this.#ephemeral = ephemeral;
+    this.#queues = Object.entries(queues).map(([name, options]) => queueRules(name, options));
     this.registry = registry;
     this.ambient = ambient;
     this.payloads = new Payloads((hash) => store.blob(hash));
@@ -72,25 +84,45 @@ export class Engine {
             id: workerId(worker?.id ?? `w-${ambient.newId()}`),
             ...(worker && { options: worker }),
             ...(observe && { observe }),
+            runsSchedules: !ephemeral,
             onRunEnd: (run, end, value) => this.#ended(run, end, value),
             onPark: (run) => this.waiters.nudge(run),
             ...(at && { at }),
           });
-    this.#starts = new Batcher((runs) => store.createRuns(runs), {
-      gather: store.capabilities.gather,
-      ambient,
-      maxBatch: 500,
-    });
+    this.schedules = new Schedules(store, ambient, () => this.worker?.schedulesChanged());
+    const { gather, inFlight } = store.capabilities;
+    const batches = { gather, inFlight, ambient, maxBatch: 500 };
+    this.#starts = byPartition(store, () => new Batcher((runs) => store.createRuns(runs), batches));
     this.#unsubscribe = store.subscribe(({ runs }) => {
       for (const run of runs) this.waiters.nudge(run);
     });
   }
 
-  /** Migrates, makes the flows known, then adopts work: in this order. */
+  /** Migrates, makes the flows and the rules of queues known, then adopts work: in this order. */
   async open(): Promise<void> {
+    if (!this.#ephemeral) requireTransactions(this.store.capabilities, this.registry.definitions);
     await this.store.migrate();
     await this.storeDefinitions();
-    await this.worker?.start();
+    if (this.#queues.length > 0 && !this.#ephemeral) await this.putQueues(this.#queues);
+    if (this.worker === undefined) return;
+    if (this.store.capabilities.queueRules) this.#govern(await this.store.queueRules());
+    await this.worker.start();
+  }
+
+  /** Throws TRANSACTIONS_UNSUPPORTED when this store cannot do what the flow needs. */
+  check(flow: Definition): void {
+    requireTransactions(this.store.capabilities, [flow]);
+  }
+
+  /** Sets the rules of these queues. Throws QUEUE_RULES_UNSUPPORTED. */
+  async putQueues(rules: readonly QueueRules[]): Promise<void> {
+    await this.store.putQueueRules(rules);
+    this.#govern(rules);
+    this.worker?.wake();
+  }
+
+  #govern(rules: readonly QueueRules[]): void {
+    this.worker?.govern(rules.map(({ queue }) => queue));
   }
 
   /** Definitions are stored once each, content-addressed, so that a run can be read without its code. */
@@ -152,15 +184,22 @@ export class Engine {
       if (outcome.status === "rejected") throw outcome.error;
       if (outcome.status === "exists") return await this.#existing(run, outcome.run);
       born(id); // before it moves: a short run may be over before its starter hears of it
-      if (outcome.leased && this.worker !== undefined) this.worker.adoptNew(run, definition);
+      if (outcome.leased) this.worker?.adoptNew(run, definition);
+      else if (lease !== undefined) this.#queued(run);
       return { id, created: true };
     } finally {
       if (lease !== undefined) this.worker?.redeem();
     }
   }
 
+  /** It was to be born here, and waits in its queue instead: that has rules. */
+  #queued({ root: { queue } }: NewRun): void {
+    this.worker?.govern([queue]);
+    this.worker?.wake();
+  }
+
   #create(run: NewRun): Promise<CreateOutcome> {
-    const create = (): Promise<CreateOutcome> => this.#starts.add(run);
+    const create = (): Promise<CreateOutcome> => this.#starts.of(run.id).add(run);
     return this.worker !== undefined && run.root.leased ? this.worker.leasing(create) : create();
   }
 
@@ -184,6 +223,12 @@ export class Engine {
     // Why a run was cancelled stands in its record only: whoever waits has to look.
     if (end.status === "cancelled") this.waiters.nudge(run);
     else this.waiters.ended(run, () => resultOf(run, end, value));
+  }
+
+  tail(run: RunId): Tail {
+    const { clock } = this.ambient;
+    const inOrder = this.store.capabilities.eventsInOrder;
+    return new Tail((after) => this.reader.history(run, after), { inOrder, monotonic: () => clock.monotonic() });
   }
 
   async result(run: RunId, until: "end" | "settled", signal?: AbortSignal): Promise<RunResult> {

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { FlujoError } from "../domain/errors.ts";
 import type { HistoryEvent } from "../domain/event.ts";
 import { runId as toRunId, type RunId } from "../domain/ids.ts";
@@ -9,11 +8,12 @@ import type { FlowContext, FlowInput, FlowOutput } from "../dsl/flow-type.ts";
 import { checkInvariants } from "../engine/invariants.ts";
 import { Registry } from "../engine/registry.ts";
 import { forkRun, retryRun } from "../engine/revive.ts";
-import { systemAmbient } from "../engine/system.ts";
+import { systemAmbient, workerName } from "../engine/system.ts";
 import { Fanout } from "../observe/fanout.ts";
 import { stderrLogger } from "../observe/stderr.ts";
 import type { ListQuery, Page, Store } from "../ports/store.ts";
 import { MemoryStore } from "../stores/memory/store.ts";
+import type { Tail } from "./tail.ts";
 import { Chunks, followRun, Pieces, type StreamItem } from "./stream.ts";
 import { Engine } from "./engine.ts";
 import { RunHandle } from "./handle.ts";
@@ -21,7 +21,10 @@ import type { SignalOptions } from "./messages.ts";
 import { openStore } from "./open-store.ts";
 import type { FlujoOptions, RunOptions, StartOptions } from "./options.ts";
 import type { RunDetails, RunResult, RunView } from "./result.ts";
+import { type QueueOptions, queueRules, type QueueView, queueView } from "./queues.ts";
+import type { ScheduleOptions, ScheduleView } from "./schedules.ts";
 import { why, type Why } from "./why.ts";
+import { type WorkerView, workerView } from "./workers.ts";
 
 /** A flow by value, or by name (and version when several are registered). */
 export type FlowChoice = Definition | string | { readonly name: string; readonly version?: string };
@@ -57,10 +60,11 @@ export class Flujo implements AsyncDisposable {
     return this;
   }
 
-  /** Makes another flow known. Idempotent. Throws DEFINITION_CONFLICT. */
+  /** Makes another flow known. Idempotent. Throws DEFINITION_CONFLICT, TRANSACTIONS_UNSUPPORTED. */
   async register(flow: Definition): Promise<void> {
-    this.#registry.register(flow);
     const engine = await this.#opening;
+    engine?.check(flow);
+    this.#registry.register(flow);
     await engine?.storeDefinitions();
     engine?.worker?.wake();
   }
@@ -97,9 +101,9 @@ export class Flujo implements AsyncDisposable {
   async #forget(engine: Engine, id: RunId): Promise<void> {
     const store = this.#ephemeralStore;
     if (this.#closing !== undefined || store === undefined) return; // the whole store goes
-    if (await engine.isOver(id)) return store.forget(id);
+    if (await engine.isOver(id)) return store.forgetFamily(id);
     engine.waiters.wait(id, "end").then(
-      () => store.forget(id),
+      () => store.forgetFamily(id),
       () => undefined, // closed
     );
   }
@@ -120,6 +124,7 @@ export class Flujo implements AsyncDisposable {
   /** A flow may be used without having been named before. */
   async #known(engine: Engine, flow: FlowChoice): Promise<Definition> {
     const definition = this.#find(flow);
+    engine.check(definition);
     this.#registry.register(definition);
     await engine.storeDefinitions();
     return definition;
@@ -203,6 +208,11 @@ export class Flujo implements AsyncDisposable {
     return (await this.#engine()).reader.list(query);
   }
 
+  /** @internal */
+  async tail(runId: RunId): Promise<Tail> {
+    return (await this.#engine()).tail(runId);
+  }
+
   /** Everything that was recorded of a run, in order. Throws RUN_UNKNOWN. */
   async history(runId: string, { after = 0 }: { readonly after?: number } = {}): Promise<readonly HistoryEvent[]> {
     return (await this.#engine()).reader.history(toRunId(runId), after);
@@ -230,6 +240,59 @@ export class Flujo implements AsyncDisposable {
   async why(runId: string): Promise<Why> {
     const engine = await this.#engine();
     return why(engine, toRunId(runId));
+  }
+
+  /**
+   * Sets the rules of a queue, whole, over all workers of the store; without any rule the queue is free again. They hold for
+   * what begins from then on. Throws OPTION_INVALID, QUEUE_RULES_UNSUPPORTED.
+   */
+  async setQueue(name: string, rules: QueueOptions): Promise<void> {
+    await (await this.#engine()).putQueues([queueRules(name, rules)]);
+  }
+
+  /** Queues that have rules, by name. */
+  async queues(): Promise<readonly QueueView[]> {
+    const { store } = await this.#engine();
+    return store.capabilities.queueRules ? (await store.queueRules()).map(queueView) : [];
+  }
+
+  /** Workers of the store: where they run, which queues they serve, which flows they know, how much they hold. */
+  async workers(): Promise<readonly WorkerView[]> {
+    const { store, ambient } = await this.#engine();
+    return (await store.workers()).map((one) => workerView(one, ambient.clock.now()));
+  }
+
+  /**
+   * Makes a schedule, or replaces the one of that id; saying the same again changes nothing. Each tick starts one run, whose id
+   * is `<schedule>:<tick>`, however many workers there are. Throws SCHEDULE_INVALID, INPUT_INVALID, FLOW_UNKNOWN.
+   *
+   *   await flujo.schedule("nightly", { flow: report, cron: "0 3 * * *", timezone: "Europe/Berlin", input: { days: 1 } });
+   */
+  async schedule<F extends Definition>(id: string, options: ScheduleOptions<F, FlowInput<F>>): Promise<ScheduleView>;
+  async schedule(id: string, options: ScheduleOptions<FlowChoice>): Promise<ScheduleView>;
+  async schedule(id: string, { flow, ...options }: ScheduleOptions<FlowChoice>): Promise<ScheduleView> {
+    const engine = await this.#engine();
+    return engine.schedules.put(id, await this.#known(engine, flow), options);
+  }
+
+  /** All schedules of the store, by id. */
+  async schedules(): Promise<readonly ScheduleView[]> {
+    return (await this.#engine()).schedules.list();
+  }
+
+  /** Ends a schedule; its runs go on. Answers whether there was one. */
+  async unschedule(id: string): Promise<boolean> {
+    return (await this.#engine()).schedules.remove(id);
+  }
+
+  /** Lets a schedule rest until `resumeSchedule`. Throws SCHEDULE_UNKNOWN. */
+  async pauseSchedule(id: string): Promise<ScheduleView> {
+    return (await this.#engine()).schedules.pause(id, true);
+  }
+
+  /** Goes on with the next tick; those of the pause are not made up for. Throws SCHEDULE_UNKNOWN. */
+  async resumeSchedule(id: string): Promise<ScheduleView> {
+    return (await this.#engine()).schedules.pause(id, false);
   }
 
   /** Looks at the whole store for broken invariants; an empty list is health. */
@@ -298,7 +361,8 @@ export class Flujo implements AsyncDisposable {
 
   async #openEngine(): Promise<Engine> {
     const { store = await stateUri(), ambient } = this.#options;
-    const opened: Store = typeof store === "string" ? await openStore(store, ambient) : await store;
+    const opened: Store =
+      typeof store === "string" ? await openStore(store, ambient && { clock: ambient.clock }) : await store;
     return this.#assemble(opened);
   }
 
@@ -311,7 +375,7 @@ export class Flujo implements AsyncDisposable {
   }
 
   async #assemble(store: Store): Promise<Engine> {
-    const { ambient = systemAmbient, resources = {}, logger = stderrLogger, worker, at } = this.#options;
+    const { ambient = systemAmbient, resources = {}, logger = stderrLogger, worker, at, queues } = this.#options;
     const fanout = this.#fanout;
     const engine = new Engine({
       store,
@@ -320,15 +384,12 @@ export class Flujo implements AsyncDisposable {
       host: { ambient, resources, logger, emit: (chunk) => this.#chunks.emit(chunk) },
       observe: fanout && ((observation) => fanout.observe(observation)),
       worker:
-        worker === false ? (store.capabilities.durable ? false : {}) : { id: workerName(ambient.newId()), ...worker },
+        worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },
       ...(at && { at }),
+      ...(queues && { queues }),
+      ephemeral: store === this.#ephemeralStore,
     });
     await engine.open();
     return engine;
   }
 }
-
-const workerName = (unique: string): string =>
-  `${hostname()
-    .replace(/[^A-Za-z0-9._-]/g, "-")
-    .slice(0, 60)}.${process.pid}.${unique.slice(-8)}`;

@@ -5,6 +5,7 @@ import type { Observer } from "../ports/observer.ts";
 import type { Store } from "../ports/store.ts";
 import type { FaultPoint } from "../worker/deps.ts";
 import type { StepLogger } from "../worker/step-context.ts";
+import type { QueueOptions } from "./queues.ts";
 import type { WorkerOptions } from "../worker/options.ts";
 
 export interface FlujoOptions {
@@ -17,6 +18,12 @@ export interface FlujoOptions {
   readonly flows?: readonly Definition[];
   /** How this process works on runs; `false` = it only starts, answers and looks, and workers elsewhere do the work. */
   readonly worker?: WorkerOptions | false;
+  /**
+   * Rules of queues: limits on how many fibers of one are worked on at once, and how often they begin, over all workers of the
+   * store, and for each key. Written to the store when it is opened; other queues keep what they have. Store: any whose
+   * capabilities say `queueRules`, else QUEUE_RULES_UNSUPPORTED.
+   */
+  readonly queues?: Readonly<Record<string, QueueOptions>>;
   /** Shared things that steps reach as `ctx.resources`: clients, pools, settings. */
   readonly resources?: Readonly<Record<string, unknown>>;
   readonly observers?: readonly Observer[];
@@ -39,6 +46,11 @@ export interface StartOptions<Context = unknown> {
   readonly queue?: string;
   /** Larger is sooner. Default 0. */
   readonly priority?: number;
+  /**
+   * Whose the run is: a tenant, an account, a model; text of 1 to 256 characters. Queues with rules give each key its turn and
+   * its own limits. Branches, map items and child runs have the key of their run; a retry or a fork keeps it. Default: none.
+   */
+  readonly key?: string;
   /** Not before this time. */
   readonly startAt?: Date | number;
   /** Stops waiting for the result; the run goes on. */

@@ -174,7 +174,8 @@ const placesOf = (fibers: readonly FiberRecord[]): string =>
   fibers.map(({ key, seq, position, readyAt }) => `${key}:${seq}:${position}:${readyAt ?? ""}`).join();
 
 function fiberView(record: FiberRecord): FiberView {
-  const { key, position, wait, owner, readyAt, deliveries, state, value, context, aside } = record;
+  const { key, position, wait, owner, readyAt, deliveries, queue, priority, lane, state, value, context, aside } =
+    record;
   const { doing } = fiberOf({ state, value, context, aside }, `${record.run}/${key}`);
   return {
     key,
@@ -184,6 +185,9 @@ function fiberView(record: FiberRecord): FiberView {
     ...(wait && { wait: wait.kind }),
     ...(owner && { worker: owner.worker }),
     ...(readyAt !== undefined && { dueAt: new Date(readyAt) }),
+    queue,
+    priority,
+    ...(lane !== undefined && { lane }),
     deliveries,
   };
 }

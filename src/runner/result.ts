@@ -62,6 +62,11 @@ export interface FiberView {
   readonly wait?: string;
   readonly worker?: string;
   readonly dueAt?: Date;
+  /** Where it stands, or would if its worker died. */
+  readonly queue: string;
+  readonly priority: number;
+  /** Whose it is, where its run or its step says so. */
+  readonly lane?: string;
   readonly deliveries: number;
 }
 

@@ -1,5 +1,5 @@
 import { FlujoError } from "../domain/errors.ts";
-import { isId, runId, type RunId } from "../domain/ids.ts";
+import { isId, isKey, KEY_FORM, runId, type RunId } from "../domain/ids.ts";
 import type { Metadata } from "../domain/run.ts";
 import type { StartOptions } from "./options.ts";
 
@@ -9,6 +9,7 @@ export interface CheckedOptions {
   readonly metadata?: Metadata;
   readonly queue?: string;
   readonly priority?: number;
+  readonly lane?: string;
   /** Milliseconds since the epoch. */
   readonly startAt?: number;
 }
@@ -19,12 +20,13 @@ const MAX_TIME_MS = 8_640_000_000_000_000; // the last instant that a Date can s
  * Checks the options of a start, once, at the border: a time that is none would be a run that never starts, a priority that is
  * none cannot be ordered among others. Throws OPTION_INVALID naming the option, or ID_INVALID.
  */
-export function checkStartOptions({ id, metadata, queue, priority, startAt }: StartOptions): CheckedOptions {
+export function checkStartOptions({ id, metadata, queue, priority, key, startAt }: StartOptions): CheckedOptions {
   return {
     ...(id !== undefined && { id: runId(id) }),
     ...(metadata !== undefined && { metadata: metadataIn(metadata) }),
     ...(queue !== undefined && { queue: queueIn(queue) }),
     ...(priority !== undefined && { priority: priorityIn(priority) }),
+    ...(key !== undefined && { lane: keyIn(key) }),
     ...(startAt !== undefined && { startAt: timeIn(startAt) }),
   };
 }
@@ -48,6 +50,10 @@ function metadataIn(metadata: unknown): Metadata {
     refuse(`metadata.${name}`, "a string, a finite number or a boolean", value);
   }
   return metadata as Metadata;
+}
+
+function keyIn(key: unknown): string {
+  return isKey(key) ? key : refuse("key", KEY_FORM, key);
 }
 
 function queueIn(queue: unknown): string {

@@ -81,14 +81,11 @@ export async function* followRun(
       pieces.wake();
     },
   );
-  let after = 0;
   try {
+    const tail = await flujo.tail(run);
     for (;;) {
       const last = result; // read before the history: what led to it is then in it
-      for (const event of await flujo.history(run, { after })) {
-        yield { kind: "event", event };
-        after = event.seq;
-      }
+      for (const event of await tail.next({ last: last !== undefined })) yield { kind: "event", event };
       for (let piece = pieces.next(); piece !== undefined; piece = pieces.next()) yield piece;
       if (failed !== undefined) throw failed.error;
       if (last !== undefined) return last;

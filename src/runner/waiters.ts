@@ -11,7 +11,7 @@ const POLL_MS = 500;
  */
 const REST_MS = 20;
 const REST_FACTOR = 20;
-/** A clock that was set during a look, or a process that was suspended, must not silence a run for minutes. */
+/** A process that was suspended during a look must not silence a run for minutes. */
 const MAX_REST_MS = 2_000;
 
 /** A process may wait for very many runs: each poll looks at some of them, in turn. */
@@ -37,7 +37,7 @@ export class Waiters {
   readonly #waiting = new Map<RunId, Watched>();
   #timer: (() => void) | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #pollAt = 0;
+  #pollAt = Number.NEGATIVE_INFINITY;
   readonly #urgent = new Set<RunId>();
   #looking = false;
   #closed: unknown;
@@ -77,7 +77,8 @@ export class Waiters {
       };
       signal?.addEventListener("abort", onAbort, { once: true });
       const watched = this.#waiting.get(run);
-      if (watched === undefined) this.#waiting.set(run, { waiters: new Set([waiter]), restUntil: 0 });
+      if (watched === undefined)
+        this.#waiting.set(run, { waiters: new Set([waiter]), restUntil: Number.NEGATIVE_INFINITY });
       else watched.waiters.add(waiter);
       this.#lookWithin(POLL_MS);
     });
@@ -100,7 +101,7 @@ export class Waiters {
     const watched = this.#waiting.get(run);
     if (watched === undefined) return;
     this.#urgent.add(run);
-    this.#lookWithin(restOf(watched, this.#ambient.clock.now()));
+    this.#lookWithin(restOf(watched, this.#now()));
   }
 
   close(error: unknown): void {
@@ -110,12 +111,17 @@ export class Waiters {
   }
 
   #lookWithin(ms: number): void {
-    const at = this.#ambient.clock.now() + ms;
+    const at = this.#now() + ms;
     if (this.#waiting.size === 0 || at >= this.#timerAt || this.#looking) return;
     this.#stopTimer();
     this.#timerAt = at;
     // Not idle: while somebody awaits a result the process has a reason to live.
     this.#timer = this.#ambient.clock.after(ms, () => void this.#lookAround());
+  }
+
+  /** Spans only: a clock that is set must not make anybody wait. */
+  #now(): number {
+    return this.#ambient.clock.monotonic();
   }
 
   #stopTimer(): void {
@@ -127,16 +133,16 @@ export class Waiters {
   async #lookAround(): Promise<void> {
     this.#stopTimer();
     this.#looking = true;
-    const now = this.#ambient.clock.now();
+    const now = this.#now();
     const runs = new Set([...this.#urgent].filter((run) => this.#restOf(run, now) === 0));
     for (const run of runs) this.#urgent.delete(run);
-    if (now >= this.#pollAt || this.#pollAt - now > POLL_MS) {
+    if (now >= this.#pollAt) {
       this.#pollAt = now + POLL_MS;
       for (const run of this.#nextInTurn()) runs.add(run);
     }
     for (const run of runs) await this.#lookAt(run);
     this.#looking = false;
-    const later = this.#ambient.clock.now();
+    const later = this.#now();
     this.#lookWithin(
       Math.min(POLL_MS, ...[...this.#urgent].slice(0, LOOKS_PER_POLL).map((run) => this.#restOf(run, later))),
     );
@@ -160,7 +166,7 @@ export class Waiters {
   async #lookAt(run: RunId): Promise<void> {
     const watched = this.#waiting.get(run);
     if (watched === undefined) return;
-    const startedAt = this.#ambient.clock.now();
+    const startedAt = this.#now();
     const asking = [...watched.waiters]; // whoever asks while we look must not be answered with what we saw before
     try {
       const result = await this.#look(run);
@@ -169,16 +175,13 @@ export class Waiters {
       if (isFinal(error)) for (const waiter of asking) waiter.reject(error);
       // Anything else is the store's trouble, and passes: the next look tries again.
     }
-    const now = this.#ambient.clock.now();
+    const now = this.#now();
     watched.restUntil = now + Math.min(MAX_REST_MS, Math.max(REST_MS, (now - startedAt) * REST_FACTOR));
   }
 }
 
-/** How long a run is still left alone. A rest that is too long to be true was set by another time. */
-function restOf({ restUntil }: Watched, now: number): number {
-  const left = restUntil - now;
-  return left <= 0 || left > MAX_REST_MS ? 0 : left;
-}
+/** How long a run is still left alone. */
+const restOf = ({ restUntil }: Watched, now: number): number => Math.max(0, restUntil - now);
 
 /** What no later look will change. */
 const FINAL: readonly unknown[] = ["RUN_UNKNOWN", "RECORD_UNDECODABLE", "BLOB_MISSING"] satisfies readonly ErrorCode[];

@@ -5,6 +5,7 @@ import { isEnd } from "../domain/run.ts";
 import { titleOf } from "../definition/definition.ts";
 import type { FiberRecord } from "../ports/store.ts";
 import type { Engine } from "./engine.ts";
+import { Held } from "./held.ts";
 
 /** Why a run is where it is, in sentences for people, and whether anything would move it on. */
 export interface Why {
@@ -14,7 +15,8 @@ export interface Why {
 }
 
 /** Explains a run: what each of its fibers waits for, and who could go on with it. */
-export async function why({ store, reader, registry, ambient }: Engine, id: RunId): Promise<Why> {
+export async function why(engine: Engine, id: RunId): Promise<Why> {
+  const { store, reader, registry, ambient } = engine;
   const record = await reader.record(id);
   const { status, failure, cancelReason } = record;
   if (isEnd(status)) {
@@ -27,11 +29,16 @@ export async function why({ store, reader, registry, ambient }: Engine, id: RunI
     };
   }
   const reasons: string[] = [];
+  const now = ambient.clock.now();
+  const held = new Held(engine, record);
   // A process without flows only looks: that it could not run this one is no reason.
   if (registry.definitions.length > 0 && registry.byFingerprint(record.fingerprint) === undefined)
     reasons.push(unregistered(record, registry.definitions));
-  for (const fiber of await store.fibers(id))
-    if (fiber.position !== "ended") reasons.push(fiberReason(fiber, ambient.clock.now()));
+  for (const fiber of await store.fibers(id)) {
+    if (fiber.position === "ended") continue;
+    const waits = isDue(fiber, now) ? await held.up(fiber.queue) : undefined;
+    reasons.push(fiberReason(fiber, now, waits));
+  }
   if (cancelReason !== undefined) reasons.push(`Its cancellation was requested: ${cancelReason}.`);
   if (reasons.length === 0)
     reasons.push("It has no line of execution left and no end: `flujo doctor` says what is broken.");
@@ -50,13 +57,21 @@ function unregistered(
     : `The flow has changed: ${pinned}, but this process has ${same.fingerprint.slice(0, 12)} under that name. Raise the version of the changed flow and keep the old one registered until its runs have ended.`;
 }
 
-function fiberReason({ key, position, wait, owner, readyAt, deliveries, queue }: FiberRecord, now: number): string {
+const isDue = ({ owner, position, wait, readyAt }: FiberRecord, now: number): boolean =>
+  owner === undefined && (position === "ready" || wait === undefined) && (readyAt ?? 0) <= now;
+
+function fiberReason(
+  { key, position, wait, owner, readyAt, deliveries, queue, lane }: FiberRecord,
+  now: number,
+  waits = "a worker of that queue that knows the flow will take it",
+): string {
   const due = readyAt === undefined ? "" : readyAt > now ? `, due in ${seconds(readyAt - now)}` : ", due now";
   const fiber = `Fiber ${key}`;
   if (owner !== undefined) return `${fiber} is being worked on by ${owner.worker} (epoch ${owner.epoch}).`;
   if (wait === undefined || position === "ready") {
     const again = deliveries > 0 ? ` after ${deliveries} deliveries without progress` : "";
-    return `${fiber} is ready in queue "${queue}"${due}${again}: a worker of that queue that knows the flow will take it.`;
+    const whose = lane === undefined || lane === "" ? "" : ` (key ${JSON.stringify(lane)})`;
+    return `${fiber} is ready in queue "${queue}"${whose}${due}${again}: ${waits}.`;
   }
   const at = placeOf(wait.path, wait.visit);
   switch (wait.kind) {

@@ -29,6 +29,7 @@ const ONE_WORKER = {
   heartbeat: "1000 days",
   sweep: "1000 days",
   pollInterval: "365 days",
+  schedules: "365 days",
 } as const;
 const QUEUES: readonly string[] = ["default"];
 /** Timers of the engine itself (a poll, a throttle) that ring before time goes on to what a run is waiting for. */

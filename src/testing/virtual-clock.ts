@@ -15,6 +15,8 @@ const MAX_TIMERS = 1_000_000;
 export class VirtualClock implements Clock {
   readonly #timers = new Timers();
   #nowMs: number;
+  /** By how much it was set back in all. */
+  #backMs = 0;
 
   constructor(start: Date | number = VIRTUAL_START) {
     this.#nowMs = Number(start);
@@ -22,6 +24,10 @@ export class VirtualClock implements Clock {
 
   now(): number {
     return this.#nowMs;
+  }
+
+  monotonic(): number {
+    return this.#nowMs + this.#backMs;
   }
 
   after(delayMs: number, callback: () => void): () => void {
@@ -78,7 +84,10 @@ export class VirtualClock implements Clock {
    */
   jump(ms: number): void {
     this.#nowMs += ms;
-    if (ms < 0) return this.#timers.shift(ms);
+    if (ms < 0) {
+      this.#backMs -= ms;
+      return this.#timers.shift(ms);
+    }
     for (let at = this.nextAt(); at !== undefined && at <= this.#nowMs; at = this.nextAt()) this.step();
   }
 }

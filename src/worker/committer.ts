@@ -1,6 +1,6 @@
 import type { Ambient } from "../domain/ambient.ts";
 import type { CommitOutcome, RunStore, Transition } from "../ports/store.ts";
-import { Batcher } from "./batcher.ts";
+import { Batcher, byPartition } from "./batcher.ts";
 
 /** More in one batch makes neighbours wait longer than it saves: an fsync is amortised a hundredfold at 100 already. */
 const MAX_BATCH = 1_000;
@@ -15,35 +15,37 @@ const LOST: CommitOutcome = Object.freeze({ status: "lost" });
  * mean that the first try did arrive; the worker then gives the fiber back and whoever claims it reads what was committed.
  */
 export class Committer {
-  readonly #store: Pick<RunStore, "commit" | "capabilities">;
+  readonly #store: Pick<RunStore, "commit" | "capabilities" | "partitionOf">;
   readonly #ambient: Ambient;
   readonly #onError: (error: unknown) => void;
-  readonly #batcher: Batcher<Transition, CommitOutcome>;
+  readonly #batchers: ReturnType<typeof byPartition<Transition, CommitOutcome>>;
   #closed = false;
-  /** Ends the pause before the next try. */
-  #endPause: (() => void) | undefined;
+  /** Each ends a pause before the next try. */
+  readonly #pauses = new Set<() => void>();
 
-  constructor(store: Pick<RunStore, "commit" | "capabilities">, ambient: Ambient, onError: (error: unknown) => void) {
+  constructor(
+    store: Pick<RunStore, "commit" | "capabilities" | "partitionOf">,
+    ambient: Ambient,
+    onError: (error: unknown) => void,
+  ) {
     this.#store = store;
     this.#ambient = ambient;
     this.#onError = onError;
-    this.#batcher = new Batcher((batch) => this.#deliver(batch), {
-      gather: store.capabilities.gather,
-      ambient,
-      maxBatch: MAX_BATCH,
-    });
+    const { gather, inFlight } = store.capabilities;
+    const options = { gather, inFlight, ambient, maxBatch: MAX_BATCH };
+    this.#batchers = byPartition(store, () => new Batcher((batch) => this.#deliver(batch), options));
   }
 
   /** Resolves when the transition is durable, or refused. Never rejects; `lost` when closed before the store came back. */
   commit(transition: Transition): Promise<CommitOutcome> {
-    return this.#closed ? Promise.resolve(LOST) : this.#batcher.add(transition);
+    return this.#closed ? Promise.resolve(LOST) : this.#batchers.of(transition.run).add(transition);
   }
 
   /** Gives up on what could not be committed: the leases run out, and others go on from what is stored. */
   close(): void {
     this.#closed = true;
-    this.#batcher.drop(LOST);
-    this.#endPause?.();
+    this.#batchers.each((batcher) => batcher.drop(LOST));
+    for (const endPause of this.#pauses) endPause();
   }
 
   async #deliver(batch: readonly Transition[]): Promise<readonly CommitOutcome[]> {
@@ -61,11 +63,13 @@ export class Committer {
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#ambient.clock.after(ms, resolve);
-      this.#endPause = () => {
+      const end = (): void => {
         cancel();
+        this.#pauses.delete(end);
         resolve();
       };
+      const cancel = this.#ambient.clock.after(ms, end);
+      this.#pauses.add(end);
     });
   }
 }

@@ -33,6 +33,8 @@ export interface WorkerDeps {
   readonly options?: WorkerOptions;
   /** Whether to look for dead workers. Default: where several processes share the store. */
   readonly sweeps?: boolean;
+  /** Whether its store can hold schedules that somebody made. Default true. */
+  readonly runsSchedules?: boolean;
   readonly observe?: (observation: Observation) => void;
   /** Told at once, without a read, when a run ends here. */
   readonly onRunEnd?: (run: RunId, end: RunEnd, value: Wire) => void;

@@ -1,12 +1,14 @@
 import { failureFrom } from "../domain/failure.ts";
+import type { FiberKey } from "../domain/ids.ts";
 import type { ExecutionManager } from "../engine/execution-manager.ts";
-import type { Resident } from "../engine/resident.ts";
-import { schedulingOf } from "../engine/scheduling.ts";
+import { invariant } from "../domain/result.ts";
+import { type Resident, timeFor } from "../engine/resident.ts";
+import { entersQueue, schedulingOf } from "../engine/scheduling.ts";
 import type { Advance } from "../engine/transitions.ts";
 import type { Fiber } from "../planner/fiber.ts";
-import type { Happened } from "../planner/planning.ts";
+import type { Happened, Plan } from "../planner/planning.ts";
 import { outOfTime } from "../planner/step.ts";
-import type { CommitOutcome } from "../ports/store.ts";
+import type { CommitOutcome, Store } from "../ports/store.ts";
 import { adoptionEvent } from "./adoption.ts";
 import { observations } from "./observations.ts";
 import type { Committer } from "./committer.ts";
@@ -25,13 +27,21 @@ export interface DriverDeps {
   readonly committer: Committer;
   readonly holdings: Holdings;
   readonly poller: Poller;
+  readonly store: Pick<Store, "transact">;
   readonly queues: readonly string[];
+  /** Queues known to have rules. More than have some does no harm: then this worker looks for work once more. */
+  readonly governed: Set<string>;
   readonly draining: () => boolean;
   /** The drain time is over: steps were told to stop, which is no failure of theirs. */
   readonly aborting: () => boolean;
   /** Goes on with a fiber that was just born here. */
   readonly keep: (resident: Resident, first: Happened) => void;
 }
+
+/** What comes after a transition: another step, an event to be told at once, or nothing here. */
+type Next = Happened | "go on" | "leave";
+
+const NOBODY: readonly FiberKey[] = Object.freeze([]);
 
 /** Advances one fiber: execute a step → plan → commit → go on, until it parks, ends, is lost, or the worker drains. */
 export class Driver {
@@ -54,21 +64,34 @@ export class Driver {
       }
       if (happened === undefined) {
         if (draining()) return;
-        if (resident.fiber.deadlineAt !== undefined && outOfTime(resident.fiber, worker.ambient.clock.now())) {
+        if (
+          resident.fiber.deadlineAt !== undefined &&
+          outOfTime(resident.fiber, timeFor(resident, worker.ambient.clock))
+        ) {
           happened = { type: "due" };
           continue;
         }
         if (hooked) await this.#reached("before-step", resident);
-        const outcome = coordinator.execute(resident);
-        happened = this.#unlessCancelled(resident, outcome instanceof Promise ? await outcome : outcome);
-        if (hooked) await this.#reached("after-step", resident);
+        if (isTransactional(resident)) {
+          const next = await this.#inTransaction(resident);
+          if (next === "leave") return;
+          if (next === "go on") continue;
+          happened = next;
+        } else {
+          const outcome = coordinator.execute(resident);
+          happened = this.#unlessCancelled(resident, outcome instanceof Promise ? await outcome : outcome);
+          if (hooked) await this.#reached("after-step", resident);
+        }
         if (resident.dropped) return;
         if (happened.type === "step.failed" && aborting()) return; // whoever takes it up next makes this attempt again
-      } else if (happened.type === "began" && this.#beginQuietly(resident, happened)) {
+      }
+      const planned = manager.plan(resident, happened);
+      if (happened.type === "began" && this.#beginsQuietly(resident, planned)) {
+        resident.fiber = planned.after;
         happened = undefined;
         continue;
       }
-      const pending = manager.advance(resident, happened);
+      const pending = manager.advanceBy(resident, planned);
       const advance = pending instanceof Promise ? await pending : pending;
       const ends = advance.transition.endRun !== undefined;
       if (hooked) await this.#reached(ends ? "before-end" : "before-commit", resident);
@@ -76,18 +99,64 @@ export class Driver {
         advance.children.length === 0
           ? await committer.commit(advance.transition)
           : await this.#commitChildren(advance);
-      if (hooked) await this.#reached(ends ? "after-end" : "after-commit", resident);
-      if (++this.#commits % COMMITS_PER_TURN === 0) await worker.ambient.yieldTurn();
-      const next =
-        outcome.status === "committed"
-          ? this.#committed(resident, advance, outcome)
-          : await this.#refused(resident, advance, outcome);
-      if (next === "leave") {
-        if (hooked && advance.transition.position.kind === "parked") await this.#reached("after-park", resident);
-        return;
-      }
-      happened = next === "park again" ? { type: "disturbed" } : undefined;
+      const settled = this.#settle(resident, advance, outcome);
+      const next = settled instanceof Promise ? await settled : settled;
+      if (next === "leave") return;
+      happened = next === "go on" ? undefined : next;
     }
+  }
+
+  /** Takes in what the store answered. A promise only where something has to be done about it. */
+  #settle(resident: Resident, advance: Advance, outcome: CommitOutcome): Next | Promise<Next> {
+    const { worker } = this.#with;
+    const isTurn = ++this.#commits % COMMITS_PER_TURN === 0;
+    if (outcome.status === "committed" && !isTurn && worker.at === undefined)
+      return this.#committed(resident, advance, outcome);
+    return this.#settleSlowly(resident, advance, outcome, isTurn);
+  }
+
+  async #settleSlowly(resident: Resident, advance: Advance, outcome: CommitOutcome, isTurn: boolean): Promise<Next> {
+    const { transition } = advance;
+    const hooked = this.#with.worker.at !== undefined;
+    if (hooked) await this.#reached(transition.endRun === undefined ? "after-commit" : "after-end", resident);
+    if (isTurn) await this.#with.worker.ambient.yieldTurn();
+    const next =
+      outcome.status === "committed"
+        ? this.#committed(resident, advance, outcome)
+        : await this.#refused(resident, advance, outcome);
+    if (hooked && next === "leave" && transition.position.kind === "parked")
+      await this.#reached("after-park", resident);
+    return next;
+  }
+
+  /**
+   * Runs an attempt inside a transaction of the store, which commits what the step wrote and its completion together, or
+   * neither. A failed attempt is rolled back, and what it came to is then recorded like that of any other step. A throw of the
+   * store may be an answer lost after the commit: nobody here knows, so the fiber is dropped and given back, and whoever takes
+   * it up reads what was committed.
+   */
+  async #inTransaction(resident: Resident): Promise<Next> {
+    const { worker, store, coordinator, manager } = this.#with;
+    const hooked = worker.at !== undefined;
+    invariant(
+      store.transact !== undefined,
+      "flows with transactional steps are refused where there are no transactions",
+    );
+    let failed: Happened | undefined;
+    let advance: Advance | undefined;
+    const outcome = await store.transact(resident.run, async (tx) => {
+      advance = undefined;
+      failed = this.#unlessCancelled(resident, await coordinator.execute(resident, { tx }));
+      if (hooked) await this.#reached("after-step", resident);
+      if (failed.type !== "step.succeeded" || resident.dropped) return undefined;
+      // No child is taken here: a lease given by an answer that may take as long as a step would hold up every release.
+      advance = await manager.advance(resident, failed, false);
+      const ends = advance.transition.endRun !== undefined;
+      if (hooked) await this.#reached(ends ? "before-end" : "before-commit", resident);
+      return advance.transition;
+    });
+    if (outcome === undefined || advance === undefined) return failed ?? "leave";
+    return this.#settle(resident, advance, outcome);
   }
 
   #tellStart({ run, seq, fiber, definition: { name: flow, version } }: Resident): void {
@@ -101,7 +170,7 @@ export class Driver {
       const ends = await this.#with.manager.missedEnds(resident);
       if (ends.length > 0) return { type: "children.ended", ends };
     }
-    const told = await adoptionEvent(resident, this.#with.worker.ambient.clock.now());
+    const told = await adoptionEvent(resident, timeFor(resident, this.#with.worker.ambient.clock));
     // Its row stood in a queue in which its step is not to run: nothing is due, but it is put where it belongs.
     return told === undefined && !this.#serves(resident, resident.fiber) ? { type: "due" } : told;
   }
@@ -115,14 +184,11 @@ export class Driver {
   }
 
   /** Going down to the first step is structure: where nothing was asked, nothing needs to be recorded before the step runs. */
-  #beginQuietly(resident: Resident, happened: Happened): boolean {
-    const { after, facts } = this.#with.manager.plan(resident, happened);
+  #beginsQuietly(resident: Resident, { after, facts }: Plan): boolean {
     if (facts.length > 0 || after.doing.kind !== "step") return false;
     // An attempt that was entered holds its input for its handler: that must be stored before the body runs.
     if (after.aside !== resident.fiber.aside) return false;
-    if (!this.#serves(resident, after)) return false;
-    resident.fiber = after;
-    return true;
+    return this.#serves(resident, after) && !entersQueue(resident.definition, after);
   }
 
   /** An attempt that failed because it was told to stop has not failed by itself. */
@@ -138,12 +204,13 @@ export class Driver {
   #committed(
     resident: Resident,
     advance: Advance,
-    { cancel, woken }: Extract<CommitOutcome, { status: "committed" }>,
+    { cancel, woken, queued = NOBODY }: Extract<CommitOutcome, { status: "committed" }>,
   ): "go on" | "leave" {
-    const { holdings, poller, keep } = this.#with;
+    const { holdings, poller, keep, governed } = this.#with;
     const { observe } = this.#with.worker;
     const { transition, after, children } = advance;
     const { position } = transition;
+    const before = resident.scheduling;
     resident.seq += 1;
     resident.fiber = after;
     if (transition.scheduling !== undefined) resident.scheduling = transition.scheduling;
@@ -152,14 +219,28 @@ export class Driver {
     if (cancel !== undefined) resident.cancel ??= cancel;
     holdings.progressed(resident);
     if (observe !== undefined) for (const told of observations(resident, advance)) observe(told);
-    if (position.kind === "held") return "go on";
+    const waits = queued.length > 0 && queued.includes(resident.key);
+    if (queued.length > 0) this.#noteQueued(resident, advance, waits);
+    if (position.kind === "held" && !waits) {
+      // It has left its place for one that needs none: somebody may wait for that.
+      if (transition.scheduling !== undefined && governed.has(before.queue)) poller.wake();
+      return "go on";
+    }
     holdings.remove(resident);
-    for (const child of children) keep(child, { type: "began" });
-    if (woken || transition.startRuns.length > 0 || children.length < transition.spawn.length) poller.wake();
+    for (const child of children) if (!queued.includes(child.key)) keep(child, { type: "began" });
+    if (woken || waits || transition.startRuns.length > 0 || children.length < transition.spawn.length) poller.wake();
+    else if (queued.length > 0 || governed.has(before.queue)) poller.wake();
     if (position.kind === "ready") poller.wakeAt(position.at);
     if (position.kind === "parked" && position.until !== undefined) poller.wakeAt(position.until);
     this.#tell(resident, advance);
     return "leave";
+  }
+
+  /** Queues that make somebody wait have rules: from now on it matters when one of their places is left. */
+  #noteQueued({ scheduling }: Resident, { children }: Advance, waits: boolean): void {
+    const { governed } = this.#with;
+    if (waits) governed.add(scheduling.queue);
+    for (const child of children) governed.add(child.scheduling.queue);
   }
 
   #tell({ run, parentRun }: Resident, { transition: { endRun, wait }, after }: Advance): void {
@@ -175,7 +256,7 @@ export class Driver {
     resident: Resident,
     advance: Advance,
     outcome: Exclude<CommitOutcome, { status: "committed" }>,
-  ): Promise<"go on" | "park again" | "leave"> {
+  ): Promise<Next> {
     const { worker, holdings, manager, committer } = this.#with;
     switch (outcome.status) {
       case "lost":
@@ -193,7 +274,7 @@ export class Driver {
         return "leave";
       case "conflict":
         resident.messages = [];
-        return "park again"; // what is left in the mailbox wakes it
+        return { type: "disturbed" }; // parks again: what is left in the mailbox wakes it
       case "rejected": {
         const retry = await manager.advance(resident, {
           type: "broken",
@@ -205,4 +286,9 @@ export class Driver {
       }
     }
   }
+}
+
+function isTransactional({ definition, fiber: { doing } }: Resident): boolean {
+  const node = doing.kind === "step" ? definition.nodes.get(doing.path) : undefined;
+  return node?.kind === "step" && node.config.transactional === true;
 }

@@ -9,6 +9,13 @@ export interface Tenure {
   readonly epoch: number;
 }
 
+export interface HoldingsOptions {
+  readonly ambient: Ambient;
+  readonly tenure: () => Tenure;
+  /** An answer that may have given leases was lost: `settleDoubt` has to be called some time soon. */
+  readonly doubted: () => void;
+}
+
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 2_000;
 
@@ -24,6 +31,7 @@ export class Holdings {
   readonly #worker: WorkerId;
   readonly #ambient: Ambient;
   readonly #tenure: () => Tenure;
+  readonly #doubted: () => void;
   readonly #residents = new Map<string, Resident>();
   readonly #faults = new Map<string, number>();
   /** Slots for what is about to be born here: children of forks on their way to the store, and runs. */
@@ -40,11 +48,8 @@ export class Holdings {
   readonly #drained: (() => void)[] = [];
   readonly #arrived: (() => void)[] = [];
 
-  constructor(
-    queue: Pick<TaskQueue, "release">,
-    worker: WorkerId,
-    { ambient, tenure }: { readonly ambient: Ambient; readonly tenure: () => Tenure },
-  ) {
+  constructor(queue: Pick<TaskQueue, "release">, worker: WorkerId, { ambient, tenure, doubted }: HoldingsOptions) {
+    this.#doubted = doubted;
     this.#queue = queue;
     this.#worker = worker;
     this.#ambient = ambient;
@@ -88,7 +93,7 @@ export class Holdings {
     const place = placeOf(resident);
     if (this.#residents.get(place) === resident) this.#residents.delete(place);
     if (this.#forChildren.size > 0) this.#redeemChildren(resident);
-    if (this.#spared.size > 0 && this.#spared.delete(resident)) this.#doubt = true;
+    if (this.#spared.size > 0 && this.#spared.delete(resident)) this.doubt();
   }
 
   /** Runs an operation whose answer may give leases. */
@@ -99,7 +104,7 @@ export class Holdings {
     try {
       return await operation();
     } catch (error) {
-      this.#doubt = true;
+      this.doubt();
       throw error;
     } finally {
       this.#coming -= 1;
@@ -117,6 +122,7 @@ export class Holdings {
   /** An answer that may have given leases did not come. */
   doubt(): void {
     this.#doubt = true;
+    this.#doubted();
   }
 
   /**

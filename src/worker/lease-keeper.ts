@@ -1,10 +1,13 @@
 import type { Ambient } from "../domain/ambient.ts";
 import type { WorkerId } from "../domain/ids.ts";
-import type { FiberRef, LeaseGuard, TaskQueue } from "../ports/queue.ts";
+import type { Wire } from "../domain/wire.ts";
+import type { FiberRef, HeartbeatOutcome, LeaseGuard, TaskQueue } from "../ports/queue.ts";
 import type { WorkerSettings } from "./options.ts";
 
 /** A step that blocks the event loop for longer than this is taken for hung, and its fibers go to other workers. */
 const GIVE_UP_MS = 60_000;
+/** A timer that rings a little early must not put a beat off by a whole tick. */
+const EARLY = 0.25;
 
 export interface LeaseEvents {
   readonly cancelled: (fibers: readonly (FiberRef & { readonly reason: string })[]) => void;
@@ -16,49 +19,57 @@ export interface LeaseEvents {
   readonly failed: (operation: string, error: unknown) => void;
 }
 
+export interface LeaseKeeperOptions {
+  readonly settings: WorkerSettings;
+  readonly ambient: Ambient;
+  readonly events: LeaseEvents;
+  readonly sweeps: boolean;
+  /** What others are shown of this worker; another object when it has changed. */
+  readonly about: () => Wire;
+  /** Whether it holds anything. */
+  readonly busy: () => boolean;
+}
+
+/** One instant by both clocks. */
+interface Instant {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
 /**
  * Keeps this worker's lease alive, and takes over from workers that did not keep theirs.
  * One write per beat, however many fibers are held. A worker that cannot renew drops its work before its lease ends, so that
  * it has stopped when another begins (self-fencing).
+ *
+ * What it costs, with a beat of 1 s and a lease of 3 s. A worker with work beats each second. One without has nothing to lose:
+ * it beats every other second with a lease one beat longer, 30 queries a minute. Either way two seconds of lease are left when
+ * the next beat is due, so whoever is told by its own beat that a lease runs out before the next one sees a worker that is
+ * late, and sweeps at that moment: a healthy cluster sends no sweeps at all, and a dead worker's fibers are taken over when
+ * its lease ends, 3 s after its last beat (2.5 s after its death in the median), 4 s when it had just begun to work.
  */
 export class LeaseKeeper {
   readonly #queue: TaskQueue;
   readonly #worker: WorkerId;
-  readonly #settings: WorkerSettings;
-  readonly #ambient: Ambient;
-  readonly #events: LeaseEvents;
-  readonly #sweeps: boolean;
+  readonly #with: LeaseKeeperOptions;
   #epoch = 0;
-  #renewedAt = 0;
+  #renewedAt: Instant = { wall: 0, monotonic: 0 };
   #held = false;
   #stopped = false;
   #ticking = false;
+  #told: Wire | undefined;
+  /** When to look for dead workers, by the monotonic clock. */
+  #sweepAt = Number.POSITIVE_INFINITY;
+  /** The store does not say when leases run out. */
+  #blind = false;
   #cancelTimer: (() => void) | undefined;
   #cancelFence: (() => void) | undefined;
   #guard: LeaseGuard | undefined;
   #beating: Promise<void> = Promise.resolve();
 
-  constructor(
-    queue: TaskQueue,
-    worker: WorkerId,
-    {
-      settings,
-      ambient,
-      events,
-      sweeps,
-    }: {
-      readonly settings: WorkerSettings;
-      readonly ambient: Ambient;
-      readonly events: LeaseEvents;
-      readonly sweeps: boolean;
-    },
-  ) {
+  constructor(queue: TaskQueue, worker: WorkerId, options: LeaseKeeperOptions) {
     this.#queue = queue;
     this.#worker = worker;
-    this.#settings = settings;
-    this.#ambient = ambient;
-    this.#events = events;
-    this.#sweeps = sweeps;
+    this.#with = options;
   }
 
   get epoch(): number {
@@ -86,41 +97,53 @@ export class LeaseKeeper {
   }
 
   async #register(): Promise<void> {
-    const askedAt = this.#ambient.clock.now();
-    const { epoch } = await this.#queue.register(this.#worker, this.#settings.leaseMs);
+    const { events, about, settings } = this.#with;
+    const askedAt = this.#instant();
+    const leaseMs = settings.leaseMs + settings.heartbeatMs; // it holds nothing yet
+    const what = about();
+    const { epoch } = await this.#queue.register(this.#worker, leaseMs, what);
     await this.#guard?.stop();
     this.#guard = undefined;
+    this.#told = what;
     this.#epoch = epoch;
     this.#held = !this.#stopped;
-    this.#renewed(askedAt);
-    this.#events.registered();
+    this.#sweepAt = askedAt.monotonic; // whoever died before nobody was here is found at once
+    this.#renewed(askedAt, leaseMs);
+    events.registered();
   }
 
   /** Counts from when we asked, not from when we heard: the store counts from some time in between. */
-  #renewed(askedAt: number): void {
+  #renewed(askedAt: Instant, leaseMs: number): void {
+    const { settings, ambient } = this.#with;
     this.#renewedAt = askedAt;
     this.#guard?.beaten();
     this.#cancelFence?.();
     this.#cancelFence = undefined;
     if (this.#stopped) return;
-    const { leaseMs, sweepMs } = this.#settings;
-    const left = askedAt + leaseMs - Math.min(sweepMs, leaseMs / 4) - this.#ambient.clock.now();
-    this.#cancelFence = this.#ambient.clock.after(Math.max(0, left), () => this.#fence(), { idle: true });
+    const left = leaseMs - Math.min(settings.sweepMs, settings.leaseMs / 4) - this.#since(askedAt);
+    this.#cancelFence = ambient.clock.after(Math.max(0, left), () => this.#fence(), { idle: true });
   }
 
   /** No renewal in time, whatever the reason: stop before others begin. Unless the guard kept the lease while we were blocked. */
   #fence(): void {
     const guarded = this.#guard?.renewedAt ?? 0;
-    if (guarded > this.#renewedAt) return this.#renewed(guarded);
+    if (guarded > this.#renewedAt.wall) {
+      const { wall, monotonic } = this.#instant();
+      return this.#renewed({ wall: guarded, monotonic: monotonic - (wall - guarded) }, this.#with.settings.leaseMs);
+    }
     if (!this.#held) return;
     this.#lose();
     // A laptop that slept, a process that was stopped: it may go on, under a new epoch, as soon as it knows.
     if (!this.#ticking) this.#schedule(0);
   }
 
-  /** A thread takes tens of milliseconds to start: runs that are over before the first beat never pay for it. */
-  #guardFromNow(): void {
-    const { leaseMs, heartbeatMs } = this.#settings;
+  /**
+   * From now on a blocked event loop does not cost the lease. A thread takes tens of milliseconds to start, so runs that were
+   * born here and are over before the first beat never pay for it; what was claimed from others may block at once.
+   */
+  guardFromNow(): void {
+    if (!this.#held) return;
+    const { leaseMs, heartbeatMs } = this.#with.settings;
     this.#guard ??= this.#queue.guard?.({
       worker: this.#worker,
       epoch: this.#epoch,
@@ -130,7 +153,7 @@ export class LeaseKeeper {
     });
   }
 
-  #schedule(delayMs = Math.min(this.#settings.sweepMs, this.#settings.heartbeatMs)): void {
+  #schedule(delayMs = this.#restMs()): void {
     this.#cancelTimer?.();
     if (this.#stopped) return;
     const tick = (): void => {
@@ -140,47 +163,99 @@ export class LeaseKeeper {
         this.#schedule();
       });
     };
-    this.#cancelTimer = this.#ambient.clock.after(delayMs, tick, { idle: true });
+    this.#cancelTimer = this.#with.ambient.clock.after(delayMs, tick, { idle: true });
+  }
+
+  /** Comes round with each beat, due or not: the guard sees by that that the event loop is alive. */
+  #restMs(): number {
+    const { settings, ambient, sweeps } = this.#with;
+    const untilSweep = sweeps ? Math.max(0, this.#sweepAt - ambient.clock.monotonic()) : Number.POSITIVE_INFINITY;
+    return Math.min(settings.heartbeatMs, untilSweep);
   }
 
   async #tick(): Promise<void> {
-    const { clock } = this.#ambient;
+    const { events } = this.#with;
     try {
       if (!this.#held) await this.#register();
-      else if (this.#beatDue(clock.now())) await this.#beat();
-      if (this.#held && !this.#stopped) this.#guardFromNow();
+      else if (this.#beatDue()) {
+        await this.#beat();
+        if (!this.#stopped) this.guardFromNow();
+      } else this.#guard?.beaten();
     } catch (error) {
-      this.#events.failed("heartbeat", error);
+      events.failed("heartbeat", error);
     }
-    if (!this.#sweeps || !this.#held || this.#stopped) return;
-    try {
-      // Never before our own beat: a process that was paused would sweep itself.
-      const { fibers } = await this.#queue.sweep();
-      if (fibers > 0) this.#events.swept(fibers);
-    } catch (error) {
-      this.#events.failed("sweep", error);
-    }
+    // Never before our own beat: a process that was paused would sweep itself.
+    if (this.#held && !this.#stopped) await this.#sweepIfDue();
   }
 
-  /** A renewal in the future: the clock was set back, and how long ago it was nobody knows. */
-  #beatDue(now: number): boolean {
-    return now - this.#renewedAt >= this.#settings.heartbeatMs || now < this.#renewedAt;
+  #beatDue(): boolean {
+    return this.#since(this.#renewedAt) >= this.#beatMs() - this.#with.settings.heartbeatMs * EARLY;
+  }
+
+  #beatMs(): number {
+    const { busy, settings } = this.#with;
+    return busy() ? settings.heartbeatMs : 2 * settings.heartbeatMs;
   }
 
   async #beat(): Promise<void> {
-    const askedAt = this.#ambient.clock.now();
-    const answer = await this.#queue.heartbeat(this.#worker, this.#epoch, this.#settings.leaseMs);
+    const { settings, about, events } = this.#with;
+    const askedAt = this.#instant();
+    const leaseMs = settings.leaseMs + this.#beatMs() - settings.heartbeatMs;
+    const what = about();
+    const news: [] | [Wire] = what === this.#told ? [] : [what];
+    const answer = await this.#queue.heartbeat(this.#worker, this.#epoch, leaseMs, ...news);
     if (answer.status === "alive") {
-      this.#renewed(askedAt);
-      if (answer.cancelled.length > 0) this.#events.cancelled(answer.cancelled);
+      this.#told = what;
+      this.#renewed(askedAt, leaseMs);
+      this.#expect(answer);
+      if (answer.cancelled.length > 0) events.cancelled(answer.cancelled);
       return;
     }
     this.#lose();
     if (!this.#stopped) await this.#register();
   }
 
+  /** Sets the next look for dead workers. What can wait for the next beat does: it may have renewed its lease by then. */
+  #expect({ nextExpiryMs }: Extract<HeartbeatOutcome, { status: "alive" }>): void {
+    const { settings, ambient } = this.#with;
+    const now = ambient.clock.monotonic();
+    this.#blind = nextExpiryMs === undefined;
+    if (nextExpiryMs === undefined) this.#sweepAt = Math.min(this.#sweepAt, now + settings.sweepMs);
+    else {
+      const soon = nextExpiryMs <= this.#beatMs() - settings.heartbeatMs * EARLY;
+      this.#sweepAt = soon ? now + Math.max(0, nextExpiryMs) : Number.POSITIVE_INFINITY;
+    }
+  }
+
+  async #sweepIfDue(): Promise<void> {
+    const { ambient, events, settings, sweeps } = this.#with;
+    const now = ambient.clock.monotonic();
+    if (!sweeps || now < this.#sweepAt) return;
+    this.#sweepAt = this.#blind ? now + settings.sweepMs : Number.POSITIVE_INFINITY; // the next beat says when again
+    try {
+      const { fibers } = await this.#queue.sweep();
+      if (fibers > 0) events.swept(fibers);
+    } catch (error) {
+      events.failed("sweep", error);
+    }
+  }
+
   #lose(): void {
     this.#held = false;
-    this.#events.lost();
+    this.#with.events.lost();
+  }
+
+  #instant(): Instant {
+    const { clock } = this.#with.ambient;
+    return { wall: clock.now(), monotonic: clock.monotonic() };
+  }
+
+  /**
+   * How long ago that was, at least. The monotonic clock knows when somebody sets the other one back; the other one knows how
+   * long a machine slept.
+   */
+  #since({ wall, monotonic }: Instant): number {
+    const now = this.#instant();
+    return Math.max(now.wall - wall, now.monotonic - monotonic);
   }
 }

@@ -1,6 +1,8 @@
 import { type Duration, durationMs } from "../domain/duration.ts";
 import { FlujoError } from "../domain/errors.ts";
+import { isId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
+import type { Capabilities } from "../ports/capabilities.ts";
 
 /** How a worker works. Every field has a default that suits a service on one machine. */
 export interface WorkerOptions {
@@ -8,7 +10,7 @@ export interface WorkerOptions {
   readonly concurrency?: number;
   /** Fibers taken per claim at most. Default: as many as there are free slots. */
   readonly batchSize?: number;
-  /** How often to look for work that no hint announced. Default 1 s. */
+  /** How often to look for work that no hint announced. Default 5 s, and 1 s on a store without hints. */
   readonly pollInterval?: Duration;
   /** Queues to serve. Default `["default"]`. */
   readonly queues?: readonly string[];
@@ -16,10 +18,12 @@ export interface WorkerOptions {
   readonly drain?: Duration;
   /** How long others wait before they take over what this worker holds. Default 3 s. */
   readonly lease?: Duration;
-  /** How often the lease is renewed. Default 1 s; at most half of `lease`. */
+  /** How often the lease is renewed; half as often while nothing is held. Default 1 s; at most half of `lease`. */
   readonly heartbeat?: Duration;
-  /** How often expired leases of others are looked for. Default 0.5 s. */
+  /** How often expired leases of others are looked for, on a store that does not say when they expire. Default 0.5 s. */
   readonly sweep?: Duration;
+  /** How often schedules are read; `false` = this worker starts no runs of schedules. Default 5 s. */
+  readonly schedules?: Duration | false;
   /** Adoptions of one step without progress before its run fails as WORKER_LOST. Default 10. */
   readonly maxDeliveries?: number;
   /** Default: host name, process id and a random part. */
@@ -36,10 +40,18 @@ export interface WorkerSettings {
   readonly heartbeatMs: number;
   readonly sweepMs: number;
   readonly maxDeliveries: number;
+  /** Undefined = it does not look at schedules. */
+  readonly schedulesMs: number | undefined;
 }
 
+const SCHEDULES_MS = 5_000;
+const POLL_MS: Readonly<Record<Capabilities["hints"], number>> = { push: 5_000, none: 1_000 };
+
 /** Checks the options, every problem at once. Throws OPTION_INVALID. */
-export function workerSettings(options: WorkerOptions): WorkerSettings {
+export function workerSettings(
+  options: WorkerOptions,
+  { hints }: Pick<Capabilities, "hints"> = { hints: "none" },
+): WorkerSettings {
   const {
     concurrency = 100,
     batchSize = concurrency,
@@ -51,10 +63,11 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
     batchSize,
     queues,
     maxDeliveries,
-    pollMs: durationMs(options.pollInterval ?? 1_000, "pollInterval"),
+    pollMs: durationMs(options.pollInterval ?? POLL_MS[hints], "pollInterval"),
     drainMs: durationMs(options.drain ?? 10_000, "drain"),
     leaseMs: durationMs(options.lease ?? LIMITS.leaseMs, "lease"),
     heartbeatMs: durationMs(options.heartbeat ?? LIMITS.heartbeatMs, "heartbeat"),
+    schedulesMs: options.schedules === false ? undefined : durationMs(options.schedules ?? SCHEDULES_MS, "schedules"),
     sweepMs: durationMs(options.sweep ?? LIMITS.sweepMs, "sweep"),
   };
   const problems: string[] = [];
@@ -67,6 +80,8 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
     problems.push(
       `heartbeat: expected at most half of the lease (${settings.leaseMs} ms) but found ${settings.heartbeatMs} ms`,
     );
+  const named = queues.filter((name) => typeof name !== "string" || !isId(name));
+  if (named.length > 0) problems.push(`queues: expected names of A-Za-z0-9._:- but found ${JSON.stringify(named)}`);
   if (settings.pollMs < 1) problems.push("pollInterval: expected at least 1 ms");
   if (problems.length > 0) throw new FlujoError("OPTION_INVALID", `worker: ${problems.join("; ")}`);
   return settings;

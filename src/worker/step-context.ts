@@ -29,6 +29,11 @@ export interface StepAt {
   readonly attempt: number;
 }
 
+/** What a transactional step runs inside of: the backend's own handle. */
+export interface Transaction {
+  readonly tx: unknown;
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The second argument of a step. Everything costly is made when it is first looked at. */
@@ -38,17 +43,24 @@ export class WorkerStepContext {
   readonly attempt: number;
   readonly #resident: Resident;
   readonly #host: StepHost;
+  readonly #inside: Transaction | undefined;
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
   #draft: { value: unknown } | undefined;
   #key: string | undefined;
 
-  constructor(resident: Resident, { path, visit, attempt }: StepAt, host: StepHost) {
+  constructor(resident: Resident, { path, visit, attempt }: StepAt, host: StepHost, inside?: Transaction) {
     this.path = path;
     this.visit = visit;
     this.attempt = attempt;
     this.#resident = resident;
     this.#host = host;
+    this.#inside = inside;
+  }
+
+  /** The store's transaction, for a step that runs inside one. */
+  get tx(): unknown {
+    return this.#inside?.tx;
   }
 
   get signal(): AbortSignal {

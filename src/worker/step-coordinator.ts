@@ -10,7 +10,7 @@ import type { Observation } from "../ports/observer.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { Attempt } from "../policies/policy.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
-import { type StepHost, WorkerStepContext } from "./step-context.ts";
+import { type StepHost, type Transaction, WorkerStepContext } from "./step-context.ts";
 
 type Outcome = Extract<Happened, { type: "step.succeeded" | "step.failed" }>;
 
@@ -27,13 +27,13 @@ export class StepCoordinator {
   }
 
   /** Synchronous when the step is: a pipeline of small functions pays for no promise. */
-  execute(resident: Resident): Outcome | Promise<Outcome> {
+  execute(resident: Resident, inside?: Transaction): Outcome | Promise<Outcome> {
     const { doing } = resident.fiber;
     invariant(doing.kind === "step" || doing.kind === "undo", "there is a step to run");
     const node = resident.definition.nodes.get(doing.path);
     invariant(node?.kind === "step", `${doing.path} is a step`);
     const startedAt = this.#host.ambient.clock.now();
-    const context = new WorkerStepContext(resident, doing, this.#host);
+    const context = new WorkerStepContext(resident, doing, this.#host, inside);
     resident.abort = (reason) => context.abort(reason);
     this.#tellStart(resident, startedAt);
     const done = (result: unknown): Outcome | Promise<Outcome> => this.#succeeded(resident, context, result, startedAt);

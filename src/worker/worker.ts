@@ -4,9 +4,11 @@ import type { RunId, WorkerId } from "../domain/ids.ts";
 import type { Definition } from "../definition/definition.ts";
 import { ExecutionManager } from "../engine/execution-manager.ts";
 import type { Resident } from "../engine/resident.ts";
+import { rowOf } from "../engine/scheduling.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { ClaimRequest, LeasedFiber } from "../ports/queue.ts";
-import type { FiberData, Lease, NewRun, Scheduling } from "../ports/store.ts";
+import type { FiberData, Lease, NewRun } from "../ports/store.ts";
+import { describer } from "./about.ts";
 import { Committer } from "./committer.ts";
 import type { WorkerDeps } from "./deps.ts";
 import { Driver } from "./driver.ts";
@@ -14,11 +16,14 @@ import { Holdings } from "./holdings.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { type WorkerSettings, workerSettings } from "./options.ts";
 import { Poller } from "./poller.ts";
+import { Scheduler } from "./scheduler.ts";
 import { StepCoordinator } from "./step-coordinator.ts";
 
 /** Adoptions beyond the limit after which a fiber is ended without asking the planner, whose failing may be what is wrong. */
 const GIVE_UP_AFTER = 3;
 const ABORT_GRACE_MS = 1_000;
+/** What the store may wrongly think is held here is given back by the next claim: as late as this, however idle we are. */
+const SETTLE_MS = 1_000;
 /** What cannot be ended now is tried again, but not as fast as this process can. */
 const CONDEMN_AGAIN_MS = 1_000;
 
@@ -36,6 +41,8 @@ export class Worker implements AsyncDisposable {
   readonly #committer: Committer;
   readonly #keeper: LeaseKeeper;
   readonly #poller: Poller;
+  readonly #scheduler: Scheduler | undefined;
+  readonly #governed = new Set<string>();
   readonly #driving = new Set<Promise<void>>();
   /** Held, and without a slot: a claim and a start on their way at the same time may have filled the same one. */
   readonly #queued: (() => void)[] = [];
@@ -47,14 +54,19 @@ export class Worker implements AsyncDisposable {
 
   constructor(deps: WorkerDeps) {
     const { store, ambient, registry, payloads, policies, host, id, observe } = deps;
-    const settings = workerSettings(deps.options ?? {});
+    const settings = workerSettings(deps.options ?? {}, store.capabilities);
     this.#deps = deps;
     this.#settings = settings;
     this.id = id;
     this.#keeper = this.#leaseKeeper();
-    this.#holdings = new Holdings(store, id, { ambient, tenure: () => this.#keeper });
+    this.#holdings = new Holdings(store, id, {
+      ambient,
+      tenure: () => this.#keeper,
+      doubted: () => this.#poller.wakeAt(ambient.clock.now() + SETTLE_MS),
+    });
     this.#committer = new Committer(store, ambient, (error) => this.#failed("commit", error));
     this.#poller = this.#newPoller();
+    this.#scheduler = this.#newScheduler();
     const queues = new Set(settings.queues);
     this.#manager = new ExecutionManager({
       store,
@@ -71,7 +83,9 @@ export class Worker implements AsyncDisposable {
       committer: this.#committer,
       holdings: this.#holdings,
       poller: this.#poller,
+      store,
       queues: settings.queues,
+      governed: this.#governed,
       draining: () => this.#draining,
       aborting: () => this.#aborting,
       keep: (resident, first) => this.#keep(resident, first),
@@ -115,6 +129,7 @@ export class Worker implements AsyncDisposable {
     const { ambient, observe } = this.#deps;
     observe?.({ kind: "worker.started", at: ambient.clock.now(), worker: this.id });
     this.#poller.start();
+    this.#scheduler?.nudge();
   }
 
   /** Stops claiming, lets running steps finish within the drain time, aborts the rest, hands leases back. Idempotent, safe early. */
@@ -133,7 +148,7 @@ export class Worker implements AsyncDisposable {
       () => true,
       () => false, // whoever started it has been told why it could not
     );
-    const looked = this.#poller.stop();
+    const looked = Promise.all([this.#poller.stop(), this.#scheduler?.stop()]).then(() => undefined);
     const quiet = looked.then(() => this.#drained());
     const { drainMs } = this.#settings;
     if (!(await this.#within(drainMs, quiet))) {
@@ -150,6 +165,8 @@ export class Worker implements AsyncDisposable {
     if (started !== true) return;
     const { ambient, store, observe } = this.#deps;
     await store.release(this.id, epoch).catch((error: unknown) => this.#failed("release", error));
+    // A lease that ends now: nobody waits for a worker that has left, and others do not take it for one that serves a queue.
+    await store.heartbeat(this.id, epoch, 0).catch((error: unknown) => this.#failed("heartbeat", error));
     observe?.({ kind: "worker.stopped", at: ambient.clock.now(), worker: this.id });
   }
 
@@ -169,9 +186,19 @@ export class Worker implements AsyncDisposable {
     });
   }
 
+  /** These queues have rules: when a place of one of them is left here, this worker looks who may have it. */
+  govern(queues: Iterable<string>): void {
+    for (const queue of queues) this.#governed.add(queue);
+  }
+
   /** Looks for work now: something may have become ready. */
   wake(): void {
     this.#poller.wake();
+  }
+
+  /** Looks at the schedules now: one of them has changed. */
+  schedulesChanged(): void {
+    this.#scheduler?.nudge();
   }
 
   /** Stops what a run does here, without waiting for the next heartbeat. */
@@ -187,7 +214,7 @@ export class Worker implements AsyncDisposable {
   /** Takes over a run that was born leased to this worker. */
   adoptNew({ id, lease, root, metadata, parent: parentRun, fingerprint }: NewRun, definition: Definition): void {
     if (lease === undefined) return;
-    const alone = { parent: undefined, fork: undefined, ordinal: undefined, scheduling: placeIn(root) };
+    const alone = { parent: undefined, fork: undefined, ordinal: undefined, scheduling: rowOf(root), claimedAt: 0 };
     const born = { seq: 0, deliveries: 0, messages: [], cancel: undefined, dropped: false, abort: undefined };
     this.#adopting({ run: id, key: root.key, epoch: lease.epoch }, root, (fiber) =>
       this.#keep(
@@ -200,6 +227,7 @@ export class Worker implements AsyncDisposable {
   async #claim(request: ClaimRequest): Promise<number> {
     await this.#holdings.settleDoubt();
     const claimed = await this.#holdings.leasing(() => this.#deps.store.claim(request));
+    if (claimed.length > 0) this.#keeper.guardFromNow();
     for (const row of claimed) this.#adopt(row, { worker: this.id, epoch: request.epoch });
     return claimed.length;
   }
@@ -214,8 +242,8 @@ export class Worker implements AsyncDisposable {
       `${deliveries - 1} workers in a row took this up and were lost without progress`,
     );
     if (deliveries > maxDeliveries + GIVE_UP_AFTER) return void this.#condemn(row, lease, lost);
-    const { run, key, fingerprint, metadata, parentRun, parent, fork, ordinal, seq, messages, cancel } = row;
-    const rest = { scheduling: placeIn(row), deliveries, messages, cancel, dropped: false, abort: undefined };
+    const { run, key, fingerprint, metadata, parentRun, parent, fork, ordinal, seq, messages, cancel, claimedAt } = row;
+    const rest = { scheduling: rowOf(row), claimedAt, deliveries, messages, cancel, dropped: false, abort: undefined };
     const first: Happened | undefined = deliveries > maxDeliveries ? { type: "broken", failure: lost } : undefined;
     const condemn = (why: unknown): void => void this.#condemn(row, lease, failureFrom(why));
     this.#adopting(
@@ -285,11 +313,13 @@ export class Worker implements AsyncDisposable {
   }
 
   #leaseKeeper(): LeaseKeeper {
-    const { store, ambient, observe, id, sweeps = store.capabilities.shared } = this.#deps;
+    const { store, ambient, registry, observe, id, sweeps = store.capabilities.shared } = this.#deps;
     return new LeaseKeeper(store, id, {
       settings: this.#settings,
       ambient,
       sweeps,
+      about: describer(registry, this.#settings, ambient.clock.now()),
+      busy: () => this.#holdings.size > 0,
       events: {
         cancelled: (fibers) => {
           for (const { run, fiber, reason } of fibers) this.#holdings.cancel(run, fiber, reason);
@@ -323,6 +353,22 @@ export class Worker implements AsyncDisposable {
     });
   }
 
+  #newScheduler(): Scheduler | undefined {
+    const { store, ambient, registry, payloads, observe, runsSchedules = true } = this.#deps;
+    const { schedulesMs } = this.#settings;
+    if (schedulesMs === undefined || !runsSchedules) return undefined;
+    return new Scheduler({
+      store,
+      registry,
+      payloads,
+      ambient,
+      observe,
+      everyMs: schedulesMs,
+      failed: (error) => this.#failed("schedules", error),
+      started: () => this.#poller.wake(),
+    });
+  }
+
   #failed(operation: string, error: unknown): void {
     const { observe, ambient } = this.#deps;
     observe?.({
@@ -333,5 +379,3 @@ export class Worker implements AsyncDisposable {
     });
   }
 }
-
-const placeIn = ({ queue, priority }: Scheduling): Scheduling => ({ queue, priority });

@@ -39,7 +39,15 @@ export const PURE: readonly string[] = ["domain", "definition", "planner"];
 export const PURE_EXCEPTION = { file: "src/domain/schema.ts", packageName: "@standard-schema/spec" } as const;
 
 /** The names users write; examples may import no other part of the project. */
-export const PUBLIC_NAMES: readonly string[] = ["flujo", "flujo/sqlite", "flujo/testing"];
+export const PUBLIC_NAMES: readonly string[] = [
+  "flujo",
+  "flujo/sqlite",
+  "flujo/postgres",
+  "flujo/redis",
+  "flujo/mongodb",
+  "flujo/sharded",
+  "flujo/testing",
+];
 
 interface LintOverride {
   readonly files: readonly string[];

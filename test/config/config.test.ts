@@ -27,6 +27,7 @@ describe("where runs are kept", () => {
     expect(await load()).toEqual({
       stateUri: "sqlite:./.flujo/state.db",
       worker: {},
+      queues: {},
       source: "default",
       file: undefined,
       warnings: [],
@@ -152,5 +153,41 @@ describe("the parts", () => {
       Array(3).fill(undefined),
     );
     expect(resolveStateUri("sqlite:a.db", "/x")).toBe("sqlite:/x/a.db");
+  });
+});
+
+describe("the rules of queues", () => {
+  it("are tables of flujo.toml, in the shape of the options", async () => {
+    write(
+      "flujo.toml",
+      "[queues.gpu]\nconcurrency = 4\nrate = '100/1m'\nper_key = 1\nkey_rate = '10 / 30 s'\n[queues.mail]\n",
+    );
+    expect((await load()).queues).toEqual({
+      gpu: {
+        concurrency: 4,
+        rate: { limit: 100, per: 60_000 },
+        perKey: { concurrency: 1, rate: { limit: 10, per: 30_000 } },
+      },
+      mail: {},
+    });
+  });
+
+  it.each([
+    ["queues = 5", /flujo\.toml:1: queues: expected a table for each queue/],
+    ["[queues]\ngpu = 5", /queues\.gpu: expected a table/],
+    ["[queues.gpu]\nconcurrency = 0", /:2: queues\.gpu\.concurrency: expected a whole number of at least 1/],
+    ["[worker]\nlease = 1\n[queues.gpu]\n\nrate = 'often'", /:5: queues\.gpu\.rate: expected a rate such as "10\/1m"/],
+    ["[queues.gpu]\nkey_rate = '0/1s'", /queues\.gpu\.key_rate/],
+    ["[queues.'a b']\nconcurrency = 1", /queues\.a b: expected a name/],
+  ])("are refused in %j", async (text, says) => {
+    write("flujo.toml", text);
+    await expect(load()).rejects.toThrow(says);
+  });
+
+  it("warn of what is unknown, with what was probably meant", async () => {
+    write("flujo.toml", "[queues.gpu]\nconcurency = 4");
+    expect((await load()).warnings).toEqual([
+      expect.stringMatching(/flujo\.toml:2: unknown key "concurency".*concurrency/) as string,
+    ]);
   });
 });

@@ -1,10 +1,11 @@
 import { Flujo } from "flujo";
 import type { FaultPoint } from "../../src/testing.ts";
+import { type Address, openAt } from "../setup/addresses.ts";
 import { begin, type PatternName, PATTERNS, SHORT_LEASE } from "./flows.ts";
 
 /** A process that works until it dies at a named point: `doomed.ts '{ store, ledger, pattern, point, at }'`. */
 export interface Doom {
-  readonly store: string;
+  readonly store: Address;
   readonly ledger: string;
   readonly pattern: PatternName;
   readonly point: FaultPoint;
@@ -12,8 +13,9 @@ export interface Doom {
   readonly at: number;
 }
 
-const { store, ledger, pattern, point, at }: Doom = JSON.parse(process.argv[2] ?? "{}") as Doom;
+const { store: address, ledger, pattern, point, at }: Doom = JSON.parse(process.argv[2] ?? "{}") as Doom;
 let came = 0;
+await using store = await openAt(address);
 await using flujo = new Flujo({
   store,
   flows: [PATTERNS[pattern].flow],

@@ -127,5 +127,8 @@ export async function begin(flujo: Flujo, name: PatternName): Promise<string[]> 
   return ids;
 }
 
-/** Leases so short that a dead process is noticed within a moment. */
-export const SHORT_LEASE: WorkerOptions = { lease: 300, heartbeat: 100, sweep: 50, pollInterval: 100 };
+/**
+ * Leases so short that a dead process is noticed within a moment, and long enough that a living one keeps them when five others
+ * start beside it on two cores: with 300 ms it lost them now and then.
+ */
+export const SHORT_LEASE: WorkerOptions = { lease: 1_000, heartbeat: 250, sweep: 100, pollInterval: 100 };

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Flujo } from "flujo";
 import { describe, expect, it } from "vitest";
 import { placeOf } from "../../src/domain/ids.ts";
 import { FAULT_POINTS, type FaultPoint, memoryStore } from "../../src/testing.ts";
 import { seededRandom } from "../engine/random.ts";
+import { Scene } from "../engine/scene.ts";
+import { type Backend, SHARED_BACKENDS } from "../setup/backends.ts";
+import { titled } from "../setup/servers.ts";
 import { begin, type PatternName, PATTERNS, RUNS, SHORT_LEASE } from "./flows.ts";
 import type { Doom } from "./doomed.ts";
 import { recorded, tally } from "./ledger.ts";
@@ -34,6 +34,15 @@ const CASES: readonly Case[] = (Object.keys(PATTERNS) as PatternName[]).flatMap(
     at: 1 + Math.floor(random() * RUNS.length),
   })),
 );
+
+/**
+ * All of them on SQLite; on servers the one column in which a step has worked and nobody knows it, because a process takes a
+ * second of a core to start. FLUJO_TEST_CRASH=full runs all everywhere.
+ */
+const casesOn = (store: string): readonly Case[] =>
+  store === "sqlite" || process.env["FLUJO_TEST_CRASH"] === "full"
+    ? CASES
+    : CASES.filter(({ point }) => point === "before-commit");
 
 interface Told {
   /** Results of steps and compensations, as history has them: `step.completed run root/a`. */
@@ -65,34 +74,31 @@ async function undisturbed(pattern: PatternName, ledger: string): Promise<Told> 
   return await tell(flujo, await begin(flujo, pattern));
 }
 
-describe.concurrent("after SIGKILL", () => {
-  it.each(CASES)("it completes what was under way: $pattern, $point, visit $at", async ({ pattern, point, at }) => {
-    const folder = mkdtempSync(join(tmpdir(), "flujo-crash-"));
-    try {
-      const ledger = join(folder, "ledger");
-      const store = `sqlite:${join(folder, "flujo.db")}`;
-      const doom: Doom = { store, ledger, pattern, point, at };
-      await using doomed = new Process(DOOMED, doom);
-      expect(await doomed.ended).toEqual({ code: null, signal: "SIGKILL" });
-
-      const expected = await undisturbed(pattern, join(folder, "undisturbed"));
-      await using flujo = new Flujo({
-        store,
-        flows: [PATTERNS[pattern].flow],
-        resources: { ledger },
-        worker: SHORT_LEASE,
-      });
-      const told = await tell(flujo, await begin(flujo, pattern));
-      expect(told.outputs).toEqual(RUNS.map((input) => PATTERNS[pattern].output(input)));
-      expect(told.results).toEqual(expected.results);
-
-      const done = tally(recorded(ledger).map((words) => words.join(" ")));
-      const wanted = tally(recorded(join(folder, "undisturbed")).map((words) => words.join(" ")));
-      expect([...done.keys()].sort()).toEqual([...wanted.keys()].sort());
-      expect([...done].filter(([, times]) => times > 2)).toEqual([]);
-      expect(await flujo.doctor()).toEqual([]);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+for (const backend of SHARED_BACKENDS) {
+  const { name, presence } = backend;
+  describe.skipIf(!presence.run).concurrent(titled(`after SIGKILL on ${name}`, presence), () => {
+    it.each(casesOn(name))("it completes what was under way: $pattern, $point, visit $at", (one) =>
+      survive(backend, one),
+    );
   });
-});
+}
+
+async function survive(backend: Backend, { pattern, point, at }: Case): Promise<void> {
+  await using scene = new Scene(backend);
+  const ledger = scene.path("ledger");
+  const doom: Doom = { store: scene.address, ledger, pattern, point, at };
+  await using doomed = new Process(DOOMED, doom);
+  expect(await doomed.ended).toEqual({ code: null, signal: "SIGKILL" });
+
+  const expected = await undisturbed(pattern, scene.path("undisturbed"));
+  const flujo = scene.open({ flows: [PATTERNS[pattern].flow], resources: { ledger }, worker: SHORT_LEASE });
+  const told = await tell(flujo, await begin(flujo, pattern));
+  expect(told.outputs).toEqual(RUNS.map((input) => PATTERNS[pattern].output(input)));
+  expect(told.results).toEqual(expected.results);
+
+  const done = tally(recorded(ledger).map((words) => words.join(" ")));
+  const wanted = tally(recorded(scene.path("undisturbed")).map((words) => words.join(" ")));
+  expect([...done.keys()].sort()).toEqual([...wanted.keys()].sort());
+  expect([...done].filter(([, times]) => times > 2)).toEqual([]);
+  expect(await flujo.doctor()).toEqual([]);
+}

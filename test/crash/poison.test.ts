@@ -1,25 +1,26 @@
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { completedSteps } from "../engine/reading.ts";
 import { Scene } from "../engine/scene.ts";
+import { describeOn, SHARED_BACKENDS } from "../setup/backends.ts";
 import { SHORT_LEASE } from "./flows.ts";
 import { poisoned } from "./poisoned.ts";
 import { Process } from "./process.ts";
 
 const POISON = new URL("poison.ts", import.meta.url);
 
-/* On SQLite only: on memory the process that dies takes the run with it. */
-describe("a step that kills its worker", () => {
+/* Not on memory: there the process that dies takes the run with it. */
+describeOn(SHARED_BACKENDS, "a step that kills its worker on %s", (backend) => {
   it("fails its run visibly after as many deaths as are allowed, and can be retried", async () => {
-    await using scene = new Scene("sqlite");
+    await using scene = new Scene(backend);
     const flujo = scene.open({ flows: [poisoned], worker: false });
     const handle = await flujo.start(poisoned, 0);
     // The first death follows on progress; those that count are without any.
     for (let deaths = 0; deaths < 3; deaths++) {
-      await using worker = new Process(POISON, { store: scene.uri });
+      await using worker = new Process(POISON, { store: scene.address });
       expect(await worker.ended).toMatchObject({ signal: "SIGKILL" });
     }
     {
-      await using worker = new Process(POISON, { store: scene.uri });
+      await using worker = new Process(POISON, { store: scene.address });
       const result = await handle.result({ until: "end", signal: AbortSignal.timeout(10_000) });
       expect(result).toMatchObject({
         status: "failed",
@@ -32,5 +33,5 @@ describe("a step that kills its worker", () => {
     const cured = scene.open({ flows: [poisoned], resources: { antidote: true }, worker: SHORT_LEASE });
     const again = await cured.retry(handle.runId);
     expect(await again.output()).toBe("alive");
-  });
+  }, 60_000);
 });

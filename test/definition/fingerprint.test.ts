@@ -26,6 +26,11 @@ describe("a fingerprint stays when only this changes", () => {
     ["a function's body", () => start.step("a", () => 1).build(), () => start.step("a", async () => "two").build()],
     ["a condition", () => start.if("i", (n) => n > 1, add).build(), () => start.if("i", () => false, add).build()],
     [
+      "a key's function",
+      () => start.step("a", one, { key: () => "a" }).build(),
+      () => start.step("a", one, { key: (n) => String(n) }).build(),
+    ],
+    [
       "a description",
       () => flow("f", { version: "1" }).step("a", one).build(),
       () => flow("f", { version: "1", description: "d" }).step("a", one).build(),
@@ -81,6 +86,8 @@ describe("a fingerprint changes with", () => {
     () =>
       (fork(options) as ReturnType<typeof start.step>).build();
   it.each<[string, Make, Make]>([
+    ["a key", () => start.step("a", one).build(), () => start.step("a", one, { key: () => "a" }).build()],
+    ["a transaction", () => start.step("a", one).build(), () => start.transaction("a", one).build()],
     ["the name", plain, () => flow("x", { version: "1" }).input(z.number()).step("n", Number).step("a", one).build()],
     ["the version", plain, () => f({ version: "2" }).build()],
     ["the revision", plain, () => f({ revision: "2" }).build()],

@@ -55,6 +55,7 @@ export class Project implements Disposable {
     mkdirSync(modules);
     symlinkSync(ROOT, join(modules, "flujo"), "dir");
     symlinkSync(join(ROOT, "node_modules/zod"), join(modules, "zod"), "dir");
+    symlinkSync(join(ROOT, "node_modules/@types"), join(modules, "@types"), "dir"); // what a step on Postgres is given
     writeFileSync(join(this.folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
     writeFileSync(join(this.folder, "tsconfig.json"), JSON.stringify(CONFIG));
     // The same text twice: the compiler reads ./order.mts where a program imports ./order.mjs, and Node runs the latter.

@@ -27,6 +27,24 @@ const text = start.step("text", async ({ url, depth }, { context, signal, attemp
 });
 expectTypeOf(value(text)).toEqualTypeOf<string>();
 
+// Transactional steps: the handle is what the author says, everything else is inferred.
+interface Client {
+  query(sql: string): Promise<number>;
+}
+const counted = text.transaction("count", async (tx: Client, line, { context }) => {
+  expectTypeOf(line).toEqualTypeOf<string>();
+  context.seen.push(line);
+  return tx.query("…");
+});
+expectTypeOf(value(counted)).toEqualTypeOf<number>();
+text.transaction("any", (tx, line) => {
+  expectTypeOf(tx).toEqualTypeOf<unknown>();
+  return line;
+});
+text.step("keyed", (line) => line.length, { key: (line, { context }) => `${line}${context.seen.length}` });
+// @ts-expect-error a key is text
+text.step("keyed", (line) => line.length, { key: (line) => line.length });
+
 // Steps.
 expectTypeOf(value(text.step("s", (s) => s.length))).toEqualTypeOf<number>();
 expectTypeOf(value(text.step("s", async () => {}))).toEqualTypeOf<void>();

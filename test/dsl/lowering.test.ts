@@ -80,6 +80,26 @@ describe("step", () => {
   });
 });
 
+describe("a transactional step", () => {
+  it("is a step whose function is given the transaction first", () => {
+    const built = start.transaction("a", (tx: { id: number }, n) => [tx.id, n], { retry: 2, queue: "db" }).build();
+    const node = at(built, "root/a", "step");
+    expect(node).toMatchObject({ label: "transaction", config: { transactional: true, queue: "db" } });
+    expect(node.run(5, { tx: { id: 7 } } as never)).toEqual([7, 5]);
+  });
+
+  it("keeps its key as a function of its input", () => {
+    const node = at(start.step("a", one, { key: (n) => `tenant-${n}` }).build(), "root/a", "step");
+    expect(node.config.key?.(3, VIEW)).toBe("tenant-3");
+  });
+
+  it("is reported when what it is given is no function", () => {
+    const built = (): unknown => start.transaction("a", 5 as never, { key: "ada" as never }).build();
+    expect(built).toThrow(/root\/a: expected a function but found number/);
+    expect(built).toThrow(/root\/a: key: expected a function but found string/);
+  });
+});
+
 describe("a generator step", () => {
   const run = async (body: () => unknown, signal: AbortSignal = new AbortController().signal) => {
     const chunks: unknown[] = [];

@@ -1,4 +1,5 @@
 import { type Ambient, type Clock, uuidV7 } from "../../src/domain/ambient.ts";
+import type { Store } from "../../src/ports/store.ts";
 import { seededRandom } from "./random.ts";
 
 interface Timer {
@@ -17,8 +18,13 @@ const REAL_MS = 3_000;
 export class VirtualClock implements Clock {
   readonly #timers = new Set<Timer>();
   #now = START;
+  #underWay = 0;
 
   now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
     return this.#now;
   }
 
@@ -35,7 +41,13 @@ export class VirtualClock implements Clock {
     for (const timer of [...this.#timers].sort((a, b) => a.at - b.at)) {
       if (timer.at <= this.#now) this.#fire(timer);
     }
-    await turns();
+    await this.#quiet();
+  }
+
+  /** Stands still until this is done, too: an answer from a server needs real time, but none of this clock's. */
+  during<T>(work: Promise<T>): Promise<T> {
+    this.#underWay += 1;
+    return work.finally(() => (this.#underWay -= 1));
   }
 
   /** Lets time pass as it does for a process that is awake. */
@@ -51,12 +63,22 @@ export class VirtualClock implements Clock {
     const limit = this.#now + limitMs;
     const giveUp = Date.now() + REAL_MS;
     for (;;) {
-      await turns();
+      await this.#quiet();
       if (settled) return promise;
       const next = Math.min(...[...this.#timers].map(({ at }) => at));
       if (next <= limit) await this.pass(Math.max(0, next - this.#now));
       else if (Date.now() > giveUp) throw new Error(`expected it to happen within ${limitMs} ms of virtual time`);
       else await new Promise((resolve) => setTimeout(resolve, 1)); // a file is being opened, a module loaded
+    }
+  }
+
+  /** Everything has happened that needs no time of this clock. */
+  async #quiet(): Promise<void> {
+    const giveUp = Date.now() + REAL_MS;
+    await turns();
+    while (this.#underWay > 0 && Date.now() < giveUp) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await turns();
     }
   }
 
@@ -68,6 +90,20 @@ export class VirtualClock implements Clock {
 /** Enough turns of the event loop for everything that needs no time. */
 async function turns(): Promise<void> {
   for (let i = 0; i < TURNS; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The same store; the clock stands still while it works. */
+export function quietly(store: Store, clock: VirtualClock): Store {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => {
+        const answer: unknown = Reflect.apply(member, target, args);
+        return answer instanceof Promise ? clock.during(answer) : answer;
+      };
+    },
+  });
 }
 
 export function ambientOf(clock: Clock, seed = 1): Ambient {

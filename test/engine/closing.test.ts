@@ -187,7 +187,14 @@ describe("opening", () => {
     ["sqlite:", "STORE_URI_INVALID", /expected a file after sqlite:/],
     ["sqlite:./x.db?mode=fast", "STORE_URI_INVALID", /expected no parameter but durability, found "mode"/],
     ["sqlite:./x.db?durability=maybe", "STORE_URI_INVALID", /durability: expected full or normal/],
-    ["postgres://localhost/x", "STORE_UNSUPPORTED", /does not have yet/],
+    ["redis://u:secret@a:1,b:2/7", "STORE_URI_INVALID", /a cluster has no database but 0/],
+    ["redis://u:secret@a?cluster=yes", "STORE_URI_INVALID", /cluster: expected true or false but found "yes"/],
+    [
+      "postgres://u:se?cr@et@h/d?poolMax=many",
+      "STORE_URI_INVALID",
+      /^poolMax: expected a whole number but found "many"/,
+    ],
+    ["postgres://u:secret@localhost:1/d?profile=mysql", "OPTION_INVALID", /profile: expected one of postgres/],
   ])("refuses %s and says why", async (store, code, message) => {
     await using flujo = new Flujo({ store });
     const opening = flujo.open();

@@ -26,7 +26,9 @@ describe.each(STORES)("queues on %s", (store) => {
     const handle = await general.start(routed, 0);
     await eventually("the step to be handed on", async () => (await handle.get()).fibers[0]?.at === "root/gpu");
     expect((await general.why(handle.runId)).reasons).toEqual([
-      expect.stringMatching(/Fiber 0 is ready in queue "gpu", due now: a worker of that queue/),
+      expect.stringMatching(
+        /Fiber 0 is ready in queue "gpu", due now: no worker alive serves that queue; 1 serve default\./,
+      ),
     ]);
     const both = scene.open({ flows: [routed], resources: { name: "both" }, worker: { queues: ["default", "gpu"] } });
     await both.open();

@@ -5,7 +5,9 @@ import { Flujo, type FlujoOptions } from "flujo";
 import type { Store } from "../../src/ports/store.ts";
 import { sqliteStore } from "../../src/sqlite.ts";
 import { memoryStore } from "../../src/testing.ts";
-import { ambientOf, type VirtualClock } from "./clock.ts";
+import { type Address, openAt } from "../setup/addresses.ts";
+import type { Backend, Place } from "../setup/backends.ts";
+import { ambientOf, quietly, type VirtualClock } from "./clock.ts";
 
 /** The stores that every behaviour is tested on. */
 export const STORES = ["memory", "sqlite"] as const;
@@ -19,15 +21,24 @@ export type StoreName = (typeof STORES)[number];
  */
 export class Scene implements AsyncDisposable {
   readonly folder: string = mkdtempSync(join(tmpdir(), "flujo-scene-"));
-  readonly #name: StoreName;
+  readonly #name: string;
   readonly #clock: VirtualClock | undefined;
   readonly #opened: Flujo[] = [];
+  /** Of a server, which each Flujo reaches through a store of its own, as from a process of its own. */
+  readonly #place: Place | undefined;
+  readonly #stores: Promise<Store>[] = [];
   #memory: Store | undefined;
   #sqlite: Store | undefined;
 
-  constructor(name: StoreName, clock?: VirtualClock) {
-    this.#name = name;
+  constructor(on: StoreName | Backend, clock?: VirtualClock) {
+    this.#name = typeof on === "string" ? on : on.name;
     this.#clock = clock;
+    if (typeof on !== "string" && this.#name !== "sqlite") this.#place = on.place?.(this.folder);
+  }
+
+  /** Where another process finds the same store. */
+  get address(): Address {
+    return this.#place?.address ?? { kind: "sqlite", path: this.path("flujo.db") };
   }
 
   /** What a process of its own would be given as `store`. */
@@ -57,8 +68,16 @@ export class Scene implements AsyncDisposable {
     return (this.#sqlite ??= await sqliteStore({ path: this.path("flujo.db") }));
   }
 
-  #store(): string | Store {
+  #store(): string | Store | Promise<Store> {
     if (this.#name === "sqlite") return this.uri;
+    if (this.#place !== undefined) {
+      const clock = this.#clock;
+      const store = openAt(this.#place.address, { clock }).then((one) =>
+        clock === undefined ? one : quietly(one, clock),
+      );
+      this.#stores.push(store);
+      return clock?.during(store) ?? store;
+    }
     return (this.#memory ??= memoryStore(this.#clock && { clock: this.#clock }));
   }
 
@@ -74,6 +93,8 @@ export class Scene implements AsyncDisposable {
     } finally {
       await this.#memory?.close();
       await this.#sqlite?.close();
+      for (const store of this.#stores) await (await store).close();
+      await this.#place?.[Symbol.asyncDispose]();
       rmSync(this.folder, { recursive: true, force: true });
     }
   }

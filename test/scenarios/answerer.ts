@@ -1,14 +1,16 @@
 import { createInterface } from "node:readline";
 import { Flujo, FlujoError } from "flujo";
+import { type Address, openAt } from "../setup/addresses.ts";
 import { outer } from "./questions.ts";
 
 /** A process that works and answers: "answer <run> <token> <item> <text>" is answered by "<text> ok" or "<text> <code>". */
 export interface AnswererTask {
-  readonly store: string;
+  readonly store: Address;
   readonly ledger: string;
 }
 
-const { store, ledger } = JSON.parse(process.argv[2] ?? "{}") as AnswererTask;
+const { store: address, ledger } = JSON.parse(process.argv[2] ?? "{}") as AnswererTask;
+await using store = await openAt(address);
 await using flujo = new Flujo({ store, flows: [outer], resources: { ledger } });
 await flujo.open();
 console.log("ready");

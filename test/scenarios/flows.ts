@@ -12,7 +12,7 @@ function act({ run, path, resources }: Ctx): void {
 }
 
 /** Waits until a test lets it go on, by making the file. */
-async function until(file: string, signal: AbortSignal): Promise<void> {
+export async function until(file: string, signal: AbortSignal): Promise<void> {
   while (!existsSync(file)) {
     if (signal.aborted) throw signal.reason;
     await new Promise((resolve) => setTimeout(resolve, 5));

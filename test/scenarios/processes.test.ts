@@ -1,52 +1,20 @@
-import { writeFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { SHORT_LEASE } from "../crash/flows.ts";
 import { recorded, tally } from "../crash/ledger.ts";
-import { Process } from "../crash/process.ts";
 import { completedSteps, eventsOf, eventually } from "../engine/reading.ts";
-import { Scene } from "../engine/scene.ts";
+import { describeOn, SHARED_BACKENDS } from "../setup/backends.ts";
 import { five, four, logged, signed } from "./flows.ts";
-import type { WorkerTask } from "./worker.ts";
+import { Cluster } from "./cluster.ts";
 
-/** Why the scenarios here run on SQLite only. */
+/** Processes take their time to start where others do, too. */
+vi.setConfig({ testTimeout: 60_000 });
+
+/** Why the scenarios here do not run on memory. */
 const NOT_ON_MEMORY = "it needs another process: a memory store is seen by the one that holds it, and is gone with it";
 
-const WORKER = new URL("worker.ts", import.meta.url);
-
-class Cluster implements AsyncDisposable {
-  readonly scene: Scene = new Scene("sqlite");
-  readonly ledger: string = this.scene.path("ledger");
-  readonly #processes: Process[] = [];
-
-  /** A worker process that has begun to look for work. */
-  async worker(): Promise<Process> {
-    const task: WorkerTask = { store: this.scene.uri, ledger: this.ledger, worker: SHORT_LEASE };
-    const one = new Process(WORKER, task);
-    this.#processes.push(one);
-    await one.said("ready");
-    return one;
-  }
-
-  letGo(name: string): void {
-    writeFileSync(`${this.ledger}.${name}`, "");
-  }
-
-  /** `run path` of each step that has begun, in order. */
-  begun(): string[] {
-    return recorded(this.ledger)
-      .filter(([what]) => what === "begin")
-      .map(([, , path = ""]) => path);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const one of this.#processes) await one[Symbol.asyncDispose]();
-    await this.scene[Symbol.asyncDispose]();
-  }
-}
-
-describe("a killed process", () => {
+describeOn(SHARED_BACKENDS, "a killed process on %s", (backend) => {
   it("scenario 4: loses nothing when it dies in step 3 of 5, and repeats that step only", async () => {
-    await using cluster = new Cluster();
+    await using cluster = new Cluster(backend);
     const doomed = await cluster.worker();
     const flujo = cluster.scene.open({ flows: [five], worker: false });
     const handle = await flujo.start(five, 0);
@@ -70,7 +38,7 @@ describe("a killed process", () => {
   });
 
   it("scenario 8: does not run the branches again that had finished, and joins all four in order", async () => {
-    await using cluster = new Cluster();
+    await using cluster = new Cluster(backend);
     const doomed = await cluster.worker();
     const flujo = cluster.scene.open({ flows: [four], worker: false });
     const handle = await flujo.start(four, 0);
@@ -99,9 +67,9 @@ describe("a killed process", () => {
   });
 });
 
-describe("two processes on one store", () => {
+describeOn(SHARED_BACKENDS, "two processes on %s", (backend) => {
   it("scenario 17: both do work on 200 runs, and never both on the same run", async () => {
-    await using cluster = new Cluster();
+    await using cluster = new Cluster(backend);
     const flujo = cluster.scene.open({ flows: [logged], worker: false });
     const handles = await Promise.all(Array.from({ length: 200 }, (_, i) => flujo.start(logged, i)));
     await Promise.all([cluster.worker(), cluster.worker()]);
@@ -123,7 +91,7 @@ describe("two processes on one store", () => {
   });
 
   it("scenario 18: a step that lasts three leases is not given to another worker", async () => {
-    await using cluster = new Cluster();
+    await using cluster = new Cluster(backend);
     const flujo = cluster.scene.open({ flows: [signed], worker: false });
     await Promise.all([cluster.worker(), cluster.worker()]);
     const handle = await flujo.start(signed, 0);
@@ -137,7 +105,7 @@ describe("two processes on one store", () => {
   });
 
   it("scenario 18: the late result of a worker that was frozen past its lease is refused", async () => {
-    await using cluster = new Cluster();
+    await using cluster = new Cluster(backend);
     const frozen = await cluster.worker();
     const flujo = cluster.scene.open({ flows: [signed], worker: false });
     const handle = await flujo.start(signed, 0);
@@ -156,7 +124,7 @@ describe("two processes on one store", () => {
   });
 
   it("scenario 20: a process told to stop finishes the step under way, claims nothing more and exits", async () => {
-    await using cluster = new Cluster();
+    await using cluster = new Cluster(backend);
     const worker = await cluster.worker();
     const flujo = cluster.scene.open({ flows: [signed, five], worker: false });
     const busy = await flujo.start(signed, 0);

@@ -1,12 +1,13 @@
 import { flow } from "flujo";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { z } from "zod";
 import { VirtualClock } from "../engine/clock.ts";
 import { codeOf, completedSteps, eventsOf, gate } from "../engine/reading.ts";
-import { Scene, STORES } from "../engine/scene.ts";
+import { Scene } from "../engine/scene.ts";
+import { BACKENDS, describeOn } from "../setup/backends.ts";
 
 /** Acceptance scenarios 11 to 16, 19 and 20. */
-describe.each(STORES)("a waiting run on %s", (store) => {
+describeOn(BACKENDS, "a waiting run on %s", (store) => {
   it("scenario 11: keeps its place in the third iteration of a loop, inside an if", async () => {
     await using scene = new Scene(store);
     const asked: unknown[] = [];

@@ -1,19 +1,22 @@
 import { createInterface } from "node:readline";
 import { Flujo } from "flujo";
 import type { WorkerOptions } from "../../src/worker/options.ts";
+import { type Address, openAt } from "../setup/addresses.ts";
 import { five, four, logged, signed } from "./flows.ts";
+import { asking, channel, counter, group, patient } from "./groups.ts";
 
 /** A worker process: says "ready", works until it is told to stop or is killed. */
 export interface WorkerTask {
-  readonly store: string;
+  readonly store: Address;
   readonly ledger: string;
   readonly worker?: WorkerOptions;
 }
 
-const { store, ledger, worker }: WorkerTask = JSON.parse(process.argv[2] ?? "{}") as WorkerTask;
+const { store: address, ledger, worker }: WorkerTask = JSON.parse(process.argv[2] ?? "{}") as WorkerTask;
+await using store = await openAt(address);
 const flujo = new Flujo({
   store,
-  flows: [five, four, logged, signed],
+  flows: [five, four, logged, signed, group, channel, counter, patient, asking],
   resources: { ledger },
   ...(worker && { worker }),
 });

@@ -6,20 +6,20 @@ interface Server {
   /** Where the tests look for it, unless the variable says otherwise. */
   readonly variable: string;
   readonly start: string;
-  /** The test file that uses it; none yet means that requiring it can prove nothing, and this is reported. */
-  readonly suite: string | undefined;
+  /** The test file that holds its store to the contract: requiring a server that nothing uses would prove nothing. */
+  readonly suite: string;
 }
 
 export const SERVERS: Readonly<Record<string, Server>> = {
   postgres: {
     variable: "FLUJO_TEST_POSTGRES_URL",
     start: "docker run --rm -e POSTGRES_PASSWORD=flujo -p 5432:5432 postgres:17",
-    suite: undefined,
+    suite: "test/stores/postgres.test.ts",
   },
   redis: {
     variable: "FLUJO_TEST_REDIS_URL",
     start: "docker run --rm -p 6379:6379 redis:8 redis-server --appendonly yes",
-    suite: undefined,
+    suite: "test/stores/redis.test.ts",
   },
 };
 
@@ -33,13 +33,6 @@ export function requiredServers(list: string | undefined = process.env["FLUJO_TE
   if (unknown.length === 0) return given;
   const known = Object.keys(SERVERS).join(", ");
   throw new Error(`FLUJO_TEST_REQUIRE names ${unknown.join(", ")}, which no test knows. Known: ${known}.`);
-}
-
-/** One sentence for each required server that no suite uses yet. */
-export function withoutSuite(required: readonly string[]): string[] {
-  return required
-    .filter((name) => SERVERS[name]?.suite === undefined)
-    .map((name) => `FLUJO_TEST_REQUIRE: ${name}: no suite for it yet`);
 }
 
 /**

@@ -48,6 +48,7 @@ const EXPECTED: readonly string[] = [
   "run cancelled",
   "run.started",
   "step.completed",
+  "step.keyed",
   "step.failed",
   "branch.chosen",
   "loop.decided",

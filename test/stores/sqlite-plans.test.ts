@@ -2,9 +2,11 @@ import Database from "libsql";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Store } from "../../src/ports/store.ts";
 import { sqliteStore } from "../../src/sqlite.ts";
-import { DUE_OF_PRIORITY, NEXT_PRIORITY } from "../../src/stores/sqlite/claim.ts";
+import { DUE_OF_PRIORITY, NEXT_PRIORITY } from "../../src/stores/sqlite/ready.ts";
+import { OPEN_LANES, OPENING_LANES } from "../../src/stores/sqlite/lanes.ts";
 import { INSERT_EVENTS_FENCED, UPDATE_FIBERS } from "../../src/stores/sqlite/together.ts";
 import { FINGERPRINT, newRun, QUEUE, WORKER } from "../../src/testing/conformance/records.ts";
+import { transition } from "../../src/testing/conformance/transitions.ts";
 
 /** A statement as the store ran it, and how many rows it gave. */
 interface Ran {
@@ -99,6 +101,46 @@ describe("a claim among 100,000 parked fibers and 100,000 timers", () => {
     expect(claimed).toHaveLength(10);
     expect(ran.reduce((sum, { rows }) => sum + rows, 0)).toBeLessThan(40);
   });
+});
+
+describe("a claim of a governed queue with 5,000 lanes of which none has a free place", () => {
+  const QUEUE_OF_LANES = "lanes";
+  const LANES = 5_000;
+
+  it.each([
+    ["to be served in turn", OPEN_LANES, "queue_lanes_turns"],
+    ["to look at next", OPENING_LANES, "queue_lanes_opening"],
+  ])("finds lanes %s within a partial index, without sorting", (_, sql, index) => {
+    expect(plan(sql)).toMatch(new RegExp(`^SEARCH queue_lanes USING (COVERING )?INDEX ${index} \\(queue=\\?`));
+    expect(plan(sql)).not.toContain("TEMP B-TREE");
+  });
+
+  it("walks over none of them, and finds the one that gets a place back", async () => {
+    db.exec(`${COPY.replace("value)", "value, lane)").replace(String(MANY), String(LANES * 2))}
+      SELECT 'lane-' || i, '0', '${FINGERPRINT}', '${QUEUE_OF_LANES}', 0, 1, ${NOW}, 0, NULL, NULL, '{}', 'null', i % ${LANES} FROM n`);
+    db.exec(`INSERT INTO runs (id, flow, version, fingerprint, status, created_at, metadata, input)
+      SELECT run, 'parcel', '1', fingerprint, 'running', 0, '{}', 'null' FROM fibers WHERE queue = '${QUEUE_OF_LANES}'`);
+    await store.putQueueRules([{ queue: QUEUE_OF_LANES, lane: { concurrency: 1 } }]);
+    const lease = { worker: WORKER, epoch: (await store.register(WORKER, 1_000)).epoch };
+    const request = { ...lease, queues: [QUEUE_OF_LANES], fingerprints: [FINGERPRINT], limit: 500 };
+    const held = [];
+    for (let claims = 0; claims < 100 && held.length < LANES; claims++) held.push(...(await store.claim(request)));
+    expect(held).toHaveLength(LANES);
+    await store.nextDue(request);
+    expect(await store.claim(request)).toEqual([]);
+
+    ran.length = 0;
+    expect(await store.claim(request)).toEqual([]);
+    expect(ran.reduce((sum, { rows }) => sum + rows, 0)).toBeLessThan(10);
+    const [one] = held;
+    if (one === undefined) throw new Error("expected a fiber");
+    await store.commit([
+      transition({ run: one.run, fiber: one.key, lease, seq: one.seq }, { position: { kind: "ready", at: NOW + 1 } }),
+    ]);
+    ran.length = 0;
+    expect(await store.claim(request)).toMatchObject([{ lane: one.lane }]);
+    expect(ran.reduce((sum, { rows }) => sum + rows, 0)).toBeLessThan(30);
+  }, 60_000);
 });
 
 describe("a group of transitions", () => {

@@ -5,7 +5,7 @@ import { codeOf, exitCodeOf, messageOf, problemText } from "../problem.ts";
 import { withoutSecrets } from "../../runner/open-store.ts";
 import type { Shell } from "../shell.ts";
 import { tableText } from "../text.ts";
-import { packageVersion } from "../version.ts";
+import { packageVersion } from "../../engine/version.ts";
 
 /** A store at work moves between two reads: only what is wrong both times is wrong. */
 const SECOND_LOOK_MS = 500;

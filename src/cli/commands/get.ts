@@ -50,11 +50,13 @@ function open({ id, pauses, signals, fibers, unconsumed }: RunDetails): string[]
     fibers.length === 0
       ? ""
       : tableText([
-          ["fiber", "position", "at", "worker", "due"],
-          ...fibers.map(({ key, position, at, worker, dueAt }) => [
+          ["fiber", "position", "at", "queue", "key", "worker", "due"],
+          ...fibers.map(({ key, position, at, queue, lane, worker, dueAt }) => [
             key,
             position,
             at,
+            queue,
+            lane ?? "",
             worker ?? "",
             dueAt?.toISOString() ?? "",
           ]),

@@ -1,7 +1,8 @@
 import { FlujoError } from "../../domain/errors.ts";
-import { isRunStatus, type Metadata, RUN_STATUSES, type RunStatus } from "../../domain/run.ts";
+import { isRunStatus, RUN_STATUSES, type RunStatus } from "../../domain/run.ts";
 import { titleOf } from "../../definition/definition.ts";
 import type { RunView } from "../../runner/result.ts";
+import { metadataOf } from "../metadata.ts";
 import type { Shell } from "../shell.ts";
 import { durationText, shellWord, tableText } from "../text.ts";
 import { viewJson } from "../view-json.ts";
@@ -56,25 +57,4 @@ function flowFilter(flow: string | undefined): { readonly flow?: string; readonl
 function statusOf(text: string): RunStatus {
   if (isRunStatus(text)) return text;
   throw new FlujoError("FILTER_UNKNOWN", `--status: expected ${RUN_STATUSES.join(", ")} but found "${text}"`);
-}
-
-/** `key=value`: a number or true or false where it reads as one, `key="5"` for the text. */
-function metadataOf(pairs: readonly string[]): Metadata {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      if (at < 1) throw new FlujoError("OPTION_INVALID", `--metadata: expected key=value but found "${pair}"`);
-      return [pair.slice(0, at), scalar(pair.slice(at + 1))];
-    }),
-  );
-}
-
-function scalar(text: string): string | number | boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
-  } catch {
-    // plain text
-  }
-  return text;
 }

@@ -1,6 +1,8 @@
 import { conduct } from "../conduct.ts";
 import { chooseFlow, loadFlows } from "../flows.ts";
 import { parseJson } from "../json-text.ts";
+import type { StartOptions } from "../../runner/options.ts";
+import { numberOf } from "../numbers.ts";
 import { Progress } from "../progress.ts";
 import type { Shell } from "../shell.ts";
 import { ownWorker } from "../worker-options.ts";
@@ -10,6 +12,9 @@ export interface RunCommandOptions {
   readonly input?: string;
   readonly context?: string;
   readonly id?: string;
+  readonly queue?: string;
+  readonly key?: string;
+  readonly priority?: string;
   readonly yes?: boolean;
   readonly answer?: readonly string[];
 }
@@ -25,15 +30,24 @@ export async function runCommand(shell: Shell, file: string, options: RunCommand
   const progress = new Progress(shell, flow);
   const flujo = await shell.work({
     flows,
-    worker: await ownWorker(shell, flows),
+    worker: await ownWorker(shell, flows, options.queue),
     observers: [progress],
     logger: progress.logger,
   });
   const { runId } = await flujo.start(flow as typeof flow | string, input, {
+    ...placeOf(options),
     ...(options.id !== undefined && { id: options.id }),
     ...(context !== undefined && { context }),
   });
   return conduct(shell, { flujo, runId, flows, file, progress, answers, yes: options.yes === true });
+}
+
+function placeOf({ queue, key, priority }: RunCommandOptions): Pick<StartOptions, "queue" | "key" | "priority"> {
+  return {
+    ...(queue !== undefined && { queue }),
+    ...(key !== undefined && { key }),
+    ...(priority !== undefined && { priority: numberOf("--priority", priority) }),
+  };
 }
 
 /** `-` reads stdin; nothing is no input. Throws INPUT_INVALID. */

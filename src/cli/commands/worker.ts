@@ -1,30 +1,35 @@
 import { titleOf } from "../../definition/definition.ts";
-import { FlujoError } from "../../domain/errors.ts";
+import type { Duration } from "../../domain/duration.ts";
 import { loggingObserver } from "../../observe/logging.ts";
 import { jsonLine, textLine } from "../../observe/log-line.ts";
 import { withoutSecrets } from "../../runner/open-store.ts";
 import { INTERRUPTED } from "../conduct.ts";
 import { loadFlows } from "../flows.ts";
+import { countOf } from "../numbers.ts";
 import type { Shell } from "../shell.ts";
 import { workerOptions } from "../worker-options.ts";
 
 export interface WorkerCommandOptions {
   readonly concurrency?: string;
   readonly queue?: readonly string[];
+  readonly drain?: string;
+  readonly id?: string;
 }
 
 /** `flujo worker <file...>`: works on runs of these flows until it is told to stop, then hands its work back. */
 export async function workerCommand(
   shell: Shell,
   files: readonly string[],
-  { concurrency, queue }: WorkerCommandOptions,
+  { concurrency, queue, drain, id }: WorkerCommandOptions,
 ): Promise<number> {
   const stopped = shell.interrupts.graceful;
   const flows = await loadFlows(shell, files);
   const queues = queue?.flatMap((names) => names.split(",")).filter((name) => name !== "");
   const worker = await workerOptions(shell, {
-    ...(concurrency !== undefined && { concurrency: countOf(concurrency) }),
+    ...(concurrency !== undefined && { concurrency: countOf("--concurrency", concurrency) }),
     ...(queues && { queues }),
+    ...(drain !== undefined && { drain: drain as Duration }), // checked with the worker's other options
+    ...(id !== undefined && { id }),
   });
   const terminal = shell.io.stderr.isTTY;
   const flujo = await shell.work({
@@ -52,11 +57,6 @@ export async function workerCommand(
   await flujo.close();
   shell.result({ stopped: shell.interrupts.signal, flows: titles }, () => "");
   return shell.interrupts.signal === "SIGTERM" ? 0 : INTERRUPTED; // a service manager stops with SIGTERM, and that is success
-}
-
-function countOf(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new FlujoError("OPTION_INVALID", `--concurrency: expected a whole number of at least 1 but found "${text}"`);
 }
 
 /** The worker's own timers keep no process alive: waiting to be stopped is what does. */

@@ -1,6 +1,11 @@
-import type { CommitOutcome, Transition } from "../../ports/store.ts";
+import type { FiberKey } from "../../domain/ids.ts";
+import { unsendable } from "../../ports/new-message.ts";
+import type { ShardTransition } from "../../ports/shard.ts";
+import type { CommitOutcome, NewFiber, Position, Scheduling, Transition } from "../../ports/store.ts";
 import type { FiberRow, RunRow, WorkerRow } from "./rows.ts";
 import { NO_NAMES, type Tables } from "./tables.ts";
+
+type Committed = Extract<CommitOutcome, { readonly status: "committed" }>;
 
 /**
  * One transition, all or nothing: everything that can refuse it is asked before the first write.
@@ -8,21 +13,28 @@ import { NO_NAMES, type Tables } from "./tables.ts";
  */
 export class Commit {
   protected readonly tables: Tables;
+  /** Fibers of the transition under way that had to be queued instead of leased. */
+  #queued: FiberKey[] = [];
 
   constructor(tables: Tables) {
     this.tables = tables;
   }
 
-  run(transition: Transition, now: number): CommitOutcome {
+  run(transition: ShardTransition, now: number): CommitOutcome {
     const run = this.tables.runs.get(transition.run);
     const row = run?.fibers.get(transition.fiber);
     if (run === undefined || row === undefined || !this.fenceHolds(row, transition)) return { status: "lost" };
     if (transition.consume.length > 0 && !this.#consumable(run, transition.consume)) return { status: "conflict" };
     const { unless } = transition;
     if (unless !== undefined && run.messages.some(({ name }) => unless.includes(name))) return { status: "conflict" };
+    for (const message of transition.send) {
+      const error = unsendable(message);
+      if (error !== undefined) return { status: "rejected", error };
+    }
     const owner = this.tables.currentWorker(transition.lease);
     this.#writeFiber(row, transition, now);
     this.applyEffects(row, transition, owner, now);
+    for (const entry of transition.outbox ?? []) this.tables.outbox.set(entry.id, entry);
     return this.#outcome(row, now);
   }
 
@@ -54,17 +66,25 @@ export class Commit {
     if (t.context !== undefined) row.context = t.context;
     if (t.aside !== undefined) row.aside = t.aside;
     if (t.acknowledgeCancel === true) row.cancel = undefined;
-    if (t.scheduling !== undefined) {
-      row.queue = t.scheduling.queue;
-      row.priority = t.scheduling.priority;
-    }
+    if (t.scheduling !== undefined) this.#move(row, t.scheduling);
     if (t.consume.length > 0) row.run.messages = row.run.messages.filter(({ seq }) => !t.consume.includes(seq));
     if (t.position.kind === "parked") this.tables.setWait(row, t.wait, t.position.names);
     else if (row.wait !== undefined) this.tables.setWait(row, undefined, NO_NAMES);
-    if (t.position.kind !== "held") this.#leave(row, t, now);
+    if (t.position.kind !== "held") this.#leave(row, t.position, now);
+    else if (t.scheduling !== undefined && this.tables.ready.isGoverned(row.queue)) {
+      this.#leave(row, { kind: "ready", at: now }, now);
+      this.#queued.push(row.key);
+    }
   }
 
-  #leave(row: FiberRow, { position }: Transition, now: number): void {
+  #move(row: FiberRow, { queue, priority, lane }: Scheduling): void {
+    this.tables.freePlace(row);
+    row.queue = queue;
+    row.priority = priority;
+    row.lane = lane;
+  }
+
+  #leave(row: FiberRow, position: Position, now: number): void {
     this.tables.giveUp(row);
     this.tables.noteRun(row.run.id);
     switch (position.kind) {
@@ -91,12 +111,23 @@ export class Commit {
     const { run } = row;
     if (t.event !== undefined) tables.addEvent(run, t.fiber, t.event, t.lease.worker);
     if (t.blobs.length > 0) tables.addBlobs(run, t.blobs);
-    for (const fiber of t.spawn) tables.insertFiber(run, fiber, fiber.leased ? owner : undefined, now);
+    for (const fiber of t.spawn) this.#spawn(run, fiber, owner, now);
     for (const child of t.startRuns) if (!tables.runs.has(child.id)) tables.insertRun(child, now);
     for (const message of t.send) tables.deliver(message, now);
     if (t.cancelFork !== undefined || t.dropFork !== undefined) this.#touchChildren(run, row, t, now);
     for (const { run: id, reason } of t.cancelRuns) tables.cancelRun(id, reason, now);
     if (t.endRun !== undefined) tables.endRun(run, t.endRun);
+  }
+
+  /** Nothing is born leased into a governed queue. */
+  #spawn(run: RunRow, fiber: NewFiber, owner: WorkerRow | undefined, now: number): void {
+    const { tables } = this;
+    if (!fiber.leased || !tables.ready.isGoverned(fiber.queue)) {
+      tables.insertFiber(run, fiber, fiber.leased ? owner : undefined, now);
+    } else if (!run.fibers.has(fiber.key)) {
+      tables.insertFiber(run, { ...fiber, readyAt: now }, undefined, now);
+      this.#queued.push(fiber.key);
+    }
   }
 
   #touchChildren(run: RunRow, parent: FiberRow, { cancelFork, dropFork }: Transition, now: number): void {
@@ -110,6 +141,14 @@ export class Commit {
   }
 
   #outcome(row: FiberRow, now: number): CommitOutcome {
+    const outcome = this.#rowOutcome(row, now);
+    if (this.#queued.length === 0) return outcome;
+    const queued = this.#queued.filter((key) => row.run.fibers.has(key)); // the run may have ended
+    this.#queued = [];
+    return queued.length === 0 ? outcome : { ...outcome, queued };
+  }
+
+  #rowOutcome(row: FiberRow, now: number): Committed {
     if (row.owner === undefined && row.wait !== undefined && row.readyAt !== undefined && row.readyAt <= now) {
       return row.cancel === undefined ? WOKEN : { status: "committed", woken: true, cancel: row.cancel };
     }
@@ -117,5 +156,5 @@ export class Commit {
   }
 }
 
-const COMMITTED: CommitOutcome = Object.freeze({ status: "committed", woken: false });
-const WOKEN: CommitOutcome = Object.freeze({ status: "committed", woken: true });
+const COMMITTED: Committed = Object.freeze({ status: "committed", woken: false });
+const WOKEN: Committed = Object.freeze({ status: "committed", woken: true });

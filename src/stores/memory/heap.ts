@@ -46,6 +46,11 @@ export class Heap<Row> {
     this.#rise(entries.length - 1, entry);
   }
 
+  /** Entries that have their row, in no order. */
+  entries(): readonly Entry<Row>[] {
+    return this.#entries.filter(({ row }) => row !== undefined);
+  }
+
   /** Empties an entry of this heap: its row has gone elsewhere. */
   empty(entry: Entry<Row>): void {
     entry.row = undefined;
@@ -95,4 +100,26 @@ export class Heap<Row> {
     entries[at] = last;
     return top;
   }
+}
+
+/** The order of a queue: priority, then due time, then who came first. */
+export function moreUrgent<Row>(a: Entry<Row>, b: Entry<Row>): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  return a.readyAt === b.readyAt ? a.order < b.order : a.readyAt < b.readyAt;
+}
+
+/** The heap whose first entry is the more urgent one. */
+export function bestOf<Row>(a: Heap<Row> | undefined, b: Heap<Row>): Heap<Row> | undefined {
+  const [left, right] = [a?.peek(), b.peek()];
+  if (right === undefined) return a;
+  return left === undefined || moreUrgent(right, left) ? b : a;
+}
+
+/** Moves what has become due. */
+export function ripen<Row>(due: Heap<Row>, later: Heap<Row>, now: number): Heap<Row> {
+  for (let entry = later.peek(); entry !== undefined && entry.readyAt <= now; entry = later.peek()) {
+    later.pop();
+    due.push(entry);
+  }
+  return due;
 }

@@ -1,4 +1,6 @@
-import { type Entry, Heap } from "./heap.ts";
+import { isGoverned, type QueueRules } from "../../ports/queue-rules.ts";
+import { GovernedQueue, type Offer } from "./governed.ts";
+import { bestOf, type Entry, Heap, moreUrgent, ripen } from "./heap.ts";
 import type { FiberRow } from "./rows.ts";
 
 /** What a worker claims from: queues, and definitions by fingerprint. */
@@ -7,8 +9,9 @@ export interface Wanted {
   readonly fingerprints: readonly string[];
 }
 
-/** Due rows and future ones of one queue and one definition. */
-interface Lane {
+/** Due rows and future ones of one free queue and one definition. */
+interface Shelf {
+  readonly queue: string;
   readonly due: Heap<FiberRow>;
   readonly later: Heap<FiberRow>;
 }
@@ -18,7 +21,8 @@ interface Lane {
  * not for him. A row that changes place gets a new entry; its old one lets go of it and is dropped some time later.
  */
 export class ReadyQueue {
-  readonly #lanes = new Map<string, Lane>();
+  readonly #free = new Map<string, Shelf>();
+  readonly #governed = new Map<string, GovernedQueue>();
   #order = 0;
 
   /** Queues a row that has a `readyAt` and no owner. */
@@ -26,8 +30,8 @@ export class ReadyQueue {
     this.remove(row);
     if (row.readyAt === undefined) return;
     const { readyAt, priority } = row;
-    const { due, later } = this.#lane(row.queue, row.run.fingerprint);
-    const heap = readyAt <= now ? due : later;
+    const governed = this.#governed.get(row.queue);
+    const heap = governed === undefined ? this.#heapOf(row, now) : governed.heapOf(row, now);
     row.entry = { row, readyAt, priority, order: this.#order++, heap };
     heap.push(row.entry);
   }
@@ -38,61 +42,115 @@ export class ReadyQueue {
     row.entry = undefined;
   }
 
+  /** A waiting row that shall stop needs no turn. */
+  hurry(row: FiberRow, now: number): boolean {
+    if (row.entry === undefined || !this.isGoverned(row.queue)) return false;
+    this.add(row, now);
+    return true;
+  }
+
+  isGoverned(queue: string): boolean {
+    return this.#governed.has(queue);
+  }
+
+  /** The row leaves the queue in which it was leased. Answers whether somebody may wait for its place. */
+  free(row: FiberRow): boolean {
+    const lane = row.place;
+    row.place = undefined;
+    return lane !== undefined && lane.queue.free(lane);
+  }
+
+  /** Sets rules, or frees the queue. `leased` = rows that somebody holds, of any queue. */
+  govern(rules: QueueRules, leased: Iterable<FiberRow>, now: number): void {
+    const { queue: name } = rules;
+    const before = this.#governed.get(name);
+    if (!isGoverned(rules)) {
+      this.#governed.delete(name);
+      this.#settle(before?.rows() ?? [], now);
+    } else if (before === undefined) {
+      const queue = new GovernedQueue(rules);
+      this.#governed.set(name, queue);
+      for (const row of leased) if (row.queue === name) queue.hold(row);
+      this.#settle(this.#takeShelves(name), now);
+    } else before.change(rules);
+  }
+
+  rules(): readonly QueueRules[] {
+    return [...this.#governed.values()].map(({ rules }) => rules).sort((a, b) => (a.queue < b.queue ? -1 : 1));
+  }
+
   /** Up to `limit` due rows, best first. */
   take(wanted: Wanted, now: number, limit: number): FiberRow[] {
-    const heaps = this.#lanesOf(wanted).map((lane) => ripen(lane, now));
+    const offers = this.#offers(wanted, now);
     const taken: FiberRow[] = [];
     while (taken.length < limit) {
-      const row = heaps.reduce<Heap<FiberRow> | undefined>(bestOf, undefined)?.pop()?.row;
-      if (row === undefined) break;
-      row.entry = undefined;
-      taken.push(row);
+      let best: Offer | undefined;
+      let first: Entry<FiberRow> | undefined;
+      for (const offer of offers) {
+        const entry = offer.peek();
+        if (entry !== undefined && (first === undefined || moreUrgent(entry, first))) [best, first] = [offer, entry];
+      }
+      if (best === undefined || first?.row === undefined) break;
+      taken.push(first.row);
+      best.take();
     }
+    for (const offer of offers) offer.close();
+    for (const row of taken) row.entry = undefined;
     return taken;
   }
 
   nextDue(wanted: Wanted, now: number): number | undefined {
     let next: number | undefined;
-    for (const lane of this.#lanesOf(wanted)) {
-      const at = (ripen(lane, now).peek() ?? lane.later.peek())?.readyAt;
+    const count = (at: number | undefined): void => {
       if (at !== undefined && (next === undefined || at < next)) next = at;
-    }
+    };
+    for (const { due, later } of this.#shelvesOf(wanted))
+      count((ripen(due, later, now).peek() ?? later.peek())?.readyAt);
+    for (const queue of this.#governedOf(wanted)) count(queue.nextDue(wanted.fingerprints, now));
     return next;
   }
 
-  #lanesOf({ queues, fingerprints }: Wanted): Lane[] {
+  #offers(wanted: Wanted, now: number): readonly Offer[] {
+    const free = this.#shelvesOf(wanted).map(({ due, later }) => ripen(due, later, now));
+    const governed = this.#governedOf(wanted).map((queue) => queue.offer(wanted.fingerprints, now));
+    return free.length === 0 ? governed : [offerOf(free), ...governed];
+  }
+
+  #governedOf({ queues }: Wanted): readonly GovernedQueue[] {
+    return this.#governed.size === 0 ? [] : [...new Set(queues)].flatMap((queue) => this.#governed.get(queue) ?? []);
+  }
+
+  #shelvesOf({ queues, fingerprints }: Wanted): Shelf[] {
     return queues.flatMap((queue) =>
-      fingerprints.flatMap((fingerprint) => this.#lanes.get(`${queue}\n${fingerprint}`) ?? []),
+      fingerprints.flatMap((fingerprint) => this.#free.get(`${queue}\n${fingerprint}`) ?? []),
     );
   }
 
-  #lane(queue: string, fingerprint: string): Lane {
-    const name = `${queue}\n${fingerprint}`;
-    let lane = this.#lanes.get(name);
-    if (lane === undefined) {
-      lane = { due: new Heap(moreUrgent), later: new Heap((a, b) => a.readyAt < b.readyAt) };
-      this.#lanes.set(name, lane);
+  #heapOf({ queue, run, readyAt = 0 }: FiberRow, now: number): Heap<FiberRow> {
+    const name = `${queue}\n${run.fingerprint}`;
+    let shelf = this.#free.get(name);
+    if (shelf === undefined) {
+      shelf = { queue, due: new Heap(moreUrgent), later: new Heap((a, b) => a.readyAt < b.readyAt) };
+      this.#free.set(name, shelf);
     }
-    return lane;
+    return readyAt <= now ? shelf.due : shelf.later;
+  }
+
+  /** Rows of a free queue, which it is no more. */
+  #takeShelves(queue: string): readonly Entry<FiberRow>[] {
+    const found = [...this.#free].filter(([, shelf]) => shelf.queue === queue);
+    for (const [name] of found) this.#free.delete(name);
+    return found.flatMap(([, { due, later }]) => [...due.entries(), ...later.entries()]);
+  }
+
+  /** Puts rows where they now belong, in the order in which they came. */
+  #settle(entries: readonly Entry<FiberRow>[], now: number): void {
+    for (const { row } of entries.toSorted((a, b) => a.order - b.order)) if (row !== undefined) this.add(row, now);
   }
 }
 
-/** Moves what has become due. */
-function ripen({ due, later }: Lane, now: number): Heap<FiberRow> {
-  for (let entry = later.peek(); entry !== undefined && entry.readyAt <= now; entry = later.peek()) {
-    later.pop();
-    due.push(entry);
-  }
-  return due;
-}
-
-function moreUrgent(a: Entry<FiberRow>, b: Entry<FiberRow>): boolean {
-  if (a.priority !== b.priority) return a.priority > b.priority;
-  return a.readyAt === b.readyAt ? a.order < b.order : a.readyAt < b.readyAt;
-}
-
-function bestOf(a: Heap<FiberRow> | undefined, b: Heap<FiberRow>): Heap<FiberRow> | undefined {
-  const [left, right] = [a?.peek(), b.peek()];
-  if (right === undefined) return a;
-  return left === undefined || moreUrgent(right, left) ? b : a;
+/** All free queues together are one offer. */
+function offerOf(heaps: readonly Heap<FiberRow>[]): Offer {
+  const best = (): Heap<FiberRow> | undefined => heaps.reduce<Heap<FiberRow> | undefined>(bestOf, undefined);
+  return { peek: () => best()?.peek(), take: () => void best()?.pop(), close: () => {} };
 }

@@ -2,8 +2,9 @@ import type { Failure } from "../../domain/failure.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import type { EndStatus, Metadata, OpenWait, ParentRef, RunRecord, RunStatus } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
-import type { LeasedFiber } from "../../ports/queue.ts";
+import type { LeasedFiber, WorkerRecord } from "../../ports/queue.ts";
 import type { EventRecord, FiberRecord, Lease, MessageRecord } from "../../ports/store.ts";
+import type { Lane } from "./governed.ts";
 import type { Entry } from "./heap.ts";
 
 /** Rows are mutable here and nowhere else; what leaves the store is copied, and the wires inside are never written to. */
@@ -31,6 +32,8 @@ export interface RunRow {
   readonly waiting: Map<string, Set<FiberRow>>;
   /** Ids of every message ever accepted, consumed ones too: deduplication outlives consumption. */
   readonly messageIds: Set<string>;
+  /** The same for the engine's own messages. Most runs have none. */
+  onces: Set<string> | undefined;
 }
 
 export interface FiberRow {
@@ -46,6 +49,7 @@ export interface FiberRow {
   aside: Wire;
   queue: string;
   priority: number;
+  lane: string | undefined;
   owner: WorkerRow | undefined;
   readyAt: number | undefined;
   wait: OpenWait | undefined;
@@ -55,6 +59,8 @@ export interface FiberRow {
   deliveries: number;
   /** Its place in the queue, while it has one. */
   entry: Entry<FiberRow> | undefined;
+  /** The lane in which it is leased, where the queue has rules. */
+  place: Lane | undefined;
 }
 
 export interface WorkerRow {
@@ -62,7 +68,16 @@ export interface WorkerRow {
   readonly epoch: number;
   leaseUntil: number;
   readonly held: Set<FiberRow>;
+  about: Wire;
 }
+
+export const workerRecord = ({ id, epoch, leaseUntil, held, about }: WorkerRow): WorkerRecord => ({
+  worker: id,
+  epoch,
+  leaseUntil,
+  held: held.size,
+  about,
+});
 
 export const leaseOf = (owner: WorkerRow): Lease => ({ worker: owner.id, epoch: owner.epoch });
 
@@ -86,6 +101,7 @@ export function fiberRecord(row: FiberRow): FiberRecord {
     aside: row.aside,
     queue: row.queue,
     priority: row.priority,
+    ...(row.lane !== undefined && { lane: row.lane }),
     position: positionOf(row),
     ...(row.owner && { owner: leaseOf(row.owner) }),
     ...(row.readyAt !== undefined && { readyAt: row.readyAt }),
@@ -95,10 +111,10 @@ export function fiberRecord(row: FiberRow): FiberRecord {
   };
 }
 
-export function leasedFiber(row: FiberRow): LeasedFiber {
+export function leasedFiber(row: FiberRow, claimedAt: number): LeasedFiber {
   const messages = row.names.length === 0 ? [] : row.run.messages.filter(({ name }) => row.names.includes(name));
   const { fingerprint, metadata, parent } = row.run;
-  return { ...fiberRecord(row), fingerprint, metadata, ...(parent && { parentRun: parent }), messages };
+  return { ...fiberRecord(row), fingerprint, metadata, ...(parent && { parentRun: parent }), claimedAt, messages };
 }
 
 /** `paused` and `waiting` are read from the fibers, never stored. */

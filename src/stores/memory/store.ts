@@ -1,10 +1,24 @@
 import type { Clock } from "../../domain/ambient.ts";
 import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
-import { type EndStatus, END_STATUSES, type RunRecord } from "../../domain/run.ts";
+import type { RunRecord } from "../../domain/run.ts";
+import type { Wire } from "../../domain/wire.ts";
 import { type Capabilities, MEMORY } from "../../ports/capabilities.ts";
+import { type MigrateOptions, type MigrationReport, versionToReach } from "../../ports/migration.ts";
+import { refuseUnsendable } from "../../ports/new-message.ts";
 import { unplaceable } from "../../ports/new-run.ts";
-import type { ClaimRequest, FiberRef, HeartbeatOutcome, LeasedFiber, SweepOutcome, Which } from "../../ports/queue.ts";
+import type { QueueRules } from "../../ports/queue-rules.ts";
+import type {
+  ClaimRequest,
+  FiberRef,
+  HeartbeatOutcome,
+  LeasedFiber,
+  SweepOutcome,
+  Which,
+  WorkerRecord,
+} from "../../ports/queue.ts";
+import type { ScheduleRecord } from "../../ports/schedule.ts";
+import type { OutboxEntry, ShardStore, ShardTransition } from "../../ports/shard.ts";
 import type {
   ChildResult,
   CommitOutcome,
@@ -18,15 +32,17 @@ import type {
   Page,
   Revival,
   SignalOutcome,
-  Store,
   StoredDefinition,
-  Transition,
   WakeHint,
 } from "../../ports/store.ts";
 import { Commit } from "./commit.ts";
 import { listRuns } from "./list.ts";
-import { type FiberRow, fiberRecord, leasedFiber, runRecord } from "./rows.ts";
+import { type EndedBefore, ended, forget, forgetFamily, prune } from "./retention.ts";
+import { type FiberRow, fiberRecord, leasedFiber, runRecord, type WorkerRow, workerRecord } from "./rows.ts";
 import { Tables } from "./tables.ts";
+
+/** Nothing outlives the process, so there is one schema. */
+const VERSION = 1;
 
 export interface MemoryStoreOptions {
   /** The store's clock; tests and the simulator bring their own. Default: the system's. */
@@ -42,7 +58,7 @@ export interface MemoryStoreOptions {
  * Every operation happens in one synchronous step, which is what makes it atomic.
  * Source: Fluxo, in-memory store and queue.
  */
-export class MemoryStore implements Store {
+export class MemoryStore implements ShardStore {
   readonly capabilities: Capabilities = MEMORY;
   readonly #tables: Tables;
   readonly #commit: Commit;
@@ -63,8 +79,11 @@ export class MemoryStore implements Store {
     return result;
   }
 
-  migrate(): Promise<void> {
-    return this.#do(() => undefined);
+  migrate(options: MigrateOptions = {}): Promise<MigrationReport> {
+    return this.#do(() => {
+      versionToReach(options, { from: VERSION, newest: VERSION });
+      return { from: VERSION, to: VERSION, steps: [] };
+    });
   }
 
   createRuns(runs: readonly NewRun[]): Promise<readonly CreateOutcome[]> {
@@ -80,12 +99,15 @@ export class MemoryStore implements Store {
     );
   }
 
-  commit(batch: readonly Transition[]): Promise<readonly CommitOutcome[]> {
+  commit(batch: readonly ShardTransition[]): Promise<readonly CommitOutcome[]> {
     return this.#do((_, now) => batch.map((transition) => this.#commit.run(transition, now)));
   }
 
   signal(message: NewMessage): Promise<SignalOutcome> {
-    return this.#do((tables, now) => tables.deliver(message, now));
+    return this.#do((tables, now) => {
+      refuseUnsendable(message);
+      return tables.deliver(message, now);
+    });
   }
 
   cancel(run: RunId, reason: string): Promise<"requested" | "ended" | "unknown"> {
@@ -138,6 +160,7 @@ export class MemoryStore implements Store {
       const run = tables.runs.get(revival.run);
       if (run === undefined) return "unknown";
       if (run.endedAt === undefined) return "not-ended";
+      revival.messages.forEach(refuseUnsendable);
       run.status = "running";
       run.output = run.failure = run.endedAt = run.cancelReason = undefined;
       tables.addBlobs(run, revival.blobs);
@@ -149,44 +172,23 @@ export class MemoryStore implements Store {
     });
   }
 
-  prune({
-    endedBefore,
-    limit = Number.POSITIVE_INFINITY,
-    statuses = END_STATUSES,
-  }: {
-    readonly endedBefore: number;
-    readonly limit?: number;
-    readonly statuses?: readonly EndStatus[];
-  }): Promise<number> {
-    return this.#do((tables) => {
-      let pruned = 0;
-      for (const run of tables.runs.values()) {
-        if (pruned >= limit) break;
-        if (
-          run.endedAt === undefined ||
-          run.endedAt >= endedBefore ||
-          tables.isAwaited(run) ||
-          !(statuses as readonly string[]).includes(run.status)
-        )
-          continue;
-        tables.runs.delete(run.id);
-        pruned += 1;
-      }
-      tables.dropBlobs();
-      return pruned;
-    });
+  prune(options: EndedBefore): Promise<number> {
+    return this.#do((tables) => prune(tables, options));
+  }
+
+  ended(
+    options: EndedBefore & { readonly limit: number },
+  ): Promise<readonly { readonly run: RunId; readonly awaitedBy?: RunId }[]> {
+    return this.#do((tables) => ended(tables, options));
+  }
+
+  forget(runs: readonly RunId[]): Promise<number> {
+    return this.#do((tables) => forget(tables, runs));
   }
 
   /** Deletes one ended run, and all ended runs whose parent is gone. For runs that are not persisted. */
-  forget(id: RunId): Promise<void> {
-    return this.#do((tables) => {
-      if (tables.runs.get(id)?.endedAt === undefined) return;
-      tables.runs.delete(id);
-      // Parents come before their children, so one pass takes whole families.
-      for (const { id: child, parent, endedAt } of tables.runs.values())
-        if (endedAt !== undefined && parent !== undefined && !tables.runs.has(parent.run)) tables.runs.delete(child);
-      tables.dropBlobs();
-    });
+  forgetFamily(id: RunId): Promise<void> {
+    return this.#do((tables) => forgetFamily(tables, id));
   }
 
   putDefinitions(definitions: readonly StoredDefinition[]): Promise<void> {
@@ -204,14 +206,41 @@ export class MemoryStore implements Store {
     return this.#do((tables) => tables.blobs.get(hash)?.text);
   }
 
-  register(worker: WorkerId, leaseMs: number): Promise<{ readonly epoch: number }> {
+  register(worker: WorkerId, leaseMs: number, about: Wire = null): Promise<{ readonly epoch: number }> {
     return this.#do((tables, now) => {
-      const before = tables.workers.get(worker);
-      if (before !== undefined) this.#handBack([...before.held], now);
       const epoch = tables.newEpoch();
-      tables.workers.set(worker, { id: worker, epoch, leaseUntil: now + leaseMs, held: new Set() });
+      this.#announce({ id: worker, epoch, leaseUntil: now + leaseMs, held: new Set(), about }, now);
       return { epoch };
     });
+  }
+
+  admit(worker: WorkerId, epoch: number, leaseMs: number): Promise<void> {
+    return this.#do((tables, now) => {
+      const before = tables.workers.get(worker);
+      if (before !== undefined && before.epoch > epoch) return;
+      if (before?.epoch === epoch) before.leaseUntil = now + leaseMs;
+      else this.#announce({ id: worker, epoch, leaseUntil: now + leaseMs, held: new Set(), about: null }, now);
+    });
+  }
+
+  #announce(worker: WorkerRow, now: number): void {
+    const before = this.#tables.workers.get(worker.id);
+    if (before !== undefined) this.#handBack([...before.held], now);
+    this.#tables.workers.set(worker.id, worker);
+  }
+
+  workers(): Promise<readonly WorkerRecord[]> {
+    return this.#do((tables) =>
+      [...tables.workers.values()].map(workerRecord).sort((a, b) => (a.worker < b.worker ? -1 : 1)),
+    );
+  }
+
+  putQueueRules(rules: readonly QueueRules[]): Promise<void> {
+    return this.#do((tables, now) => tables.govern(rules, now));
+  }
+
+  queueRules(): Promise<readonly QueueRules[]> {
+    return this.#do((tables) => tables.ready.rules());
   }
 
   claim({ worker, epoch, fingerprints, queues, limit }: ClaimRequest): Promise<readonly LeasedFiber[]> {
@@ -223,25 +252,27 @@ export class MemoryStore implements Store {
         row.readyAt = undefined;
         row.deliveries += 1;
         owner.held.add(row);
-        tables.ready.remove(row);
         if (row.run.status === "pending") {
           row.run.status = "running";
           row.run.startedAt = now;
         }
-        return leasedFiber(row);
+        return leasedFiber(row, now);
       });
     });
   }
 
-  heartbeat(worker: WorkerId, epoch: number, leaseMs: number): Promise<HeartbeatOutcome> {
+  heartbeat(worker: WorkerId, epoch: number, leaseMs: number, about?: Wire): Promise<HeartbeatOutcome> {
     return this.#do((tables, now): HeartbeatOutcome => {
       const row = tables.currentWorker({ worker, epoch });
       if (row === undefined) return { status: "lost" };
       row.leaseUntil = now + leaseMs;
+      if (about !== undefined) row.about = about;
       const cancelled = [...row.held].flatMap(({ run, key, cancel }) =>
         cancel === undefined ? [] : [{ run: run.id, fiber: key, reason: cancel }],
       );
-      return { status: "alive", cancelled };
+      const others = [...tables.workers.values()].filter((other) => other !== row);
+      const nextExpiryMs = Math.min(...others.map(({ leaseUntil }) => leaseUntil - now));
+      return { status: "alive", cancelled, nextExpiryMs };
     });
   }
 
@@ -280,6 +311,42 @@ export class MemoryStore implements Store {
     return rows.length;
   }
 
+  putSchedule(schedule: ScheduleRecord): Promise<void> {
+    return this.#do(({ schedules }) => schedules.put(schedule));
+  }
+
+  schedules(): Promise<readonly ScheduleRecord[]> {
+    return this.#do(({ schedules }) => schedules.all());
+  }
+
+  removeSchedule(id: string): Promise<boolean> {
+    return this.#do(({ schedules }) => schedules.remove(id));
+  }
+
+  moveSchedule(seen: ScheduleRecord, next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">): Promise<boolean> {
+    return this.#do(({ schedules }) => schedules.move(seen, next));
+  }
+
+  outbox(limit: number, to?: number): Promise<readonly OutboxEntry[]> {
+    return this.#do(({ outbox }) =>
+      [...outbox.values()].filter((entry) => to === undefined || entry.to === to).slice(0, limit),
+    );
+  }
+
+  outboxDone(ids: readonly string[]): Promise<void> {
+    return this.#do(({ outbox }) => {
+      for (const id of ids) outbox.delete(id);
+    });
+  }
+
+  mark(key: string, value: string): Promise<string> {
+    return this.#do(({ marks }) => {
+      const kept = marks.get(key) ?? value;
+      marks.set(key, kept);
+      return kept;
+    });
+  }
+
   nextDue(wanted: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined> {
     return this.#do((tables, now) => tables.ready.nextDue(wanted, now));
   }
@@ -299,4 +366,4 @@ export class MemoryStore implements Store {
 }
 
 /** A store in memory. Source: Fluxo, in-memory backend. */
-export const memoryStore = (options?: MemoryStoreOptions): Store => new MemoryStore(options);
+export const memoryStore = (options?: MemoryStoreOptions): ShardStore => new MemoryStore(options);

@@ -1,6 +1,5 @@
 import { type FiberKey, ROOT_FIBER, type RunId, type WorkerId } from "../../domain/ids.ts";
 import type {
-  MessageRecord,
   NewEvent,
   NewFiber,
   NewMessage,
@@ -10,8 +9,11 @@ import type {
   StoredDefinition,
   WakeHint,
 } from "../../ports/store.ts";
+import type { OutboxEntry } from "../../ports/shard.ts";
+import { checkRules, type QueueRules } from "../../ports/queue-rules.ts";
 import { ReadyQueue } from "./ready.ts";
 import type { FiberRow, RunRow, WorkerRow } from "./rows.ts";
+import { Schedules } from "./schedules.ts";
 
 /** The tables and the small moves on them that several operations share. */
 export class Tables {
@@ -20,6 +22,10 @@ export class Tables {
   readonly ready: ReadyQueue = new ReadyQueue();
   readonly definitions: Map<string, StoredDefinition> = new Map();
   readonly blobs: Map<string, { readonly text: string; readonly runs: Set<RunId> }> = new Map();
+  readonly schedules: Schedules = new Schedules();
+  /** Effects on other shards that are still to be applied there, oldest first. */
+  readonly outbox: Map<string, OutboxEntry> = new Map();
+  readonly marks: Map<string, string> = new Map();
   readonly #listeners = new Set<(hint: WakeHint) => void>();
   readonly #keepHistory: boolean;
   #nextEpoch = 1;
@@ -43,7 +49,9 @@ export class Tables {
   }
 
   insertRun(run: NewRun, now: number): boolean {
-    const owner = run.root.leased ? this.currentWorker(run.lease) : undefined;
+    const refused = run.root.leased && this.ready.isGoverned(run.root.queue);
+    const owner = run.root.leased && !refused ? this.currentWorker(run.lease) : undefined;
+    const root = refused ? { ...run.root, readyAt: now } : run.root;
     const row: RunRow = {
       id: run.id,
       flow: run.flow,
@@ -65,9 +73,10 @@ export class Tables {
       messages: [],
       waiting: new Map(),
       messageIds: new Set(),
+      onces: undefined,
     };
     this.runs.set(run.id, row);
-    this.insertFiber(row, run.root, owner, now);
+    this.insertFiber(row, root, owner, now);
     for (const { fiber, ...event } of run.continued?.events ?? []) this.addEvent(row, fiber, event, undefined);
     for (const fiber of run.continued?.fibers ?? []) this.insertFiber(row, fiber, undefined, now);
     for (const message of run.continued?.messages ?? []) this.deliver(message, now);
@@ -76,6 +85,7 @@ export class Tables {
     return owner !== undefined;
   }
 
+  /** A key that exists is left alone. */
   insertFiber(run: RunRow, fiber: NewFiber, owner: WorkerRow | undefined, now: number): void {
     if (run.fibers.has(fiber.key)) return;
     const row: FiberRow = {
@@ -91,6 +101,7 @@ export class Tables {
       aside: fiber.aside,
       queue: fiber.queue,
       priority: fiber.priority,
+      lane: fiber.lane,
       owner,
       readyAt: owner === undefined && fiber.ended === undefined ? fiber.readyAt : undefined,
       wait: undefined,
@@ -99,6 +110,7 @@ export class Tables {
       cancel: undefined,
       deliveries: 0,
       entry: undefined,
+      place: undefined,
     };
     run.fibers.set(fiber.key, row);
     if (row.ended !== undefined) return;
@@ -112,7 +124,13 @@ export class Tables {
     if (row.readyAt !== undefined) this.#hintReady = true;
   }
 
+  /** The row leaves its place in a governed queue: somebody may wait for it. */
+  freePlace(row: FiberRow): void {
+    if (this.ready.free(row)) this.#hintReady = true;
+  }
+
   giveUp(row: FiberRow): void {
+    this.freePlace(row);
     row.owner?.held.delete(row);
     row.owner = undefined;
   }
@@ -161,11 +179,19 @@ export class Tables {
   deliver(message: NewMessage, now: number): SignalOutcome {
     const run = this.runs.get(message.run);
     if (run === undefined) return "unknown";
-    if (message.id !== undefined && run.messageIds.has(message.id)) return "duplicate";
+    const { id, once, blobs, ...content } = message;
+    if (id !== undefined && run.messageIds.has(id)) return "duplicate";
+    if (once !== undefined && run.onces?.has(once) === true) return "duplicate";
     if (run.endedAt !== undefined) return "ended";
-    if (message.id !== undefined) run.messageIds.add(message.id);
-    const record: MessageRecord = { ...message, seq: this.#nextMessage++ };
-    run.messages.push(record);
+    if (id !== undefined) run.messageIds.add(id);
+    if (once !== undefined) (run.onces ??= new Set()).add(once);
+    if (blobs !== undefined) this.addBlobs(run, blobs);
+    run.messages.push({
+      ...content,
+      ...(id !== undefined && { id }),
+      ...(once !== undefined && { once }),
+      seq: this.#nextMessage++,
+    });
     for (const row of run.waiting.get(message.name) ?? []) this.wake(row, now);
     return "delivered";
   }
@@ -174,6 +200,7 @@ export class Tables {
     if (row.ended !== undefined) return;
     row.cancel ??= reason;
     this.wake(row, now);
+    if (this.ready.hurry(row, now)) this.#hintReady = true;
     this.#hintRuns.add(row.run.id);
   }
 
@@ -220,6 +247,14 @@ export class Tables {
     run.failure = end.failure;
     run.endedAt = end.at;
     this.noteRun(run.id);
+  }
+
+  govern(rules: readonly QueueRules[], now: number): void {
+    for (const one of checkRules(rules)) {
+      const held = [...this.workers.values()].flatMap((worker) => [...worker.held]);
+      this.ready.govern(one, held, now);
+    }
+    this.#hintReady = true;
   }
 
   noteRun(id: RunId): void {

@@ -1,7 +1,7 @@
 import type { Blob, StoredDefinition } from "../../ports/store.ts";
 import type { Connection } from "./driver.ts";
 import { storedDefinition, textIn } from "./rows.ts";
-import { blobsIn, json, original, storable } from "./text.ts";
+import { blobsIn, json, original, storable } from "../../ports/stored-text.ts";
 
 /** Blobs that arrive with a run belong to it, and stay until every run that has them is pruned. */
 export function insertBlobs(db: Connection, run: string, blobs: readonly Blob[]): void {

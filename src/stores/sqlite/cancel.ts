@@ -1,7 +1,7 @@
 import { ROOT_FIBER, type RunId } from "../../domain/ids.ts";
 import type { Transition } from "../../ports/store.ts";
 import { numberOrNull, textIn } from "./rows.ts";
-import { storable } from "./text.ts";
+import { storable } from "../../ports/stored-text.ts";
 import type { Work } from "./work.ts";
 
 const REQUEST_CANCEL = `

@@ -1,98 +1,98 @@
 import { FlujoError } from "../../domain/errors.ts";
+import { mergeOffers } from "../../ports/queue-rules.ts";
 import type { ClaimRequest, LeasedFiber } from "../../ports/queue.ts";
 import type { Lease } from "../../ports/store.ts";
 import { undecodable } from "../../ports/undecodable.ts";
 import type { Connection } from "./driver.ts";
+import { anyUnseen, type Candidate, mark, markOne, mayGive, nextGoverned, offer } from "./lanes.ts";
 import { messagesNamed, stopAwaiting } from "./messages.ts";
-import { bareFiber, fiberRecord, fingerprintIn, metadataIn, namesIn, numberIn, parentIn } from "./rows.ts";
+import { dueFibers, nextFree, type Wanted } from "./ready.ts";
+import { bareFiber, fiberRecord, fingerprintIn, metadataIn, namesIn, parentIn } from "./rows.ts";
+import { allGoverned, charge, type Governed } from "./rules.ts";
 import { currentLease, FIBER_COLUMNS } from "./runs.ts";
-import { storable } from "./text.ts";
 import type { Work } from "./work.ts";
-
-/*
- * Claim reads the partial index `fibers_ready` (queue, fingerprint, priority DESC, ready_at) and nothing else until it knows
- * which rows it takes. Per queue and definition it jumps from one priority to the next lower one, and within a priority it
- * reads due rows only. So neither parked fibers (not in the index), nor future timers (behind the due ones of their
- * priority), nor the work of other definitions cost anything: it reads as many entries as it returns, plus one per priority.
- */
-
-export const NEXT_PRIORITY = `
-  SELECT priority, ready_at FROM fibers INDEXED BY fibers_ready
-  WHERE owner IS NULL AND ready_at IS NOT NULL AND queue = ? AND fingerprint = ? AND priority < ?
-  ORDER BY priority DESC, ready_at LIMIT 1`;
-
-export const DUE_OF_PRIORITY = `
-  SELECT id, ready_at FROM fibers INDEXED BY fibers_ready
-  WHERE owner IS NULL AND ready_at IS NOT NULL AND queue = ? AND fingerprint = ? AND priority = ? AND ready_at <= ?
-  ORDER BY ready_at, id LIMIT ?`;
-
-interface Lane {
-  readonly queue: string;
-  readonly fingerprint: string;
-  priority: number;
-  readyAt: number;
-}
-
-type Wanted = Pick<ClaimRequest, "queues" | "fingerprints">;
-
-/** Moves a lane to its next lower priority; false when there is none. */
-function descend(db: Connection, lane: Lane): boolean {
-  const row = db.get(NEXT_PRIORITY, lane.queue, lane.fingerprint, lane.priority);
-  if (row === undefined) return false;
-  lane.priority = numberIn(row, "priority");
-  lane.readyAt = numberIn(row, "ready_at");
-  return true;
-}
-
-function lanesOf(db: Connection, { queues, fingerprints }: Wanted): Lane[] {
-  const lanes: Lane[] = [];
-  for (const queue of new Set(queues)) {
-    for (const fingerprint of new Set(fingerprints)) {
-      const lane = { queue: storable(queue), fingerprint, priority: Number.POSITIVE_INFINITY, readyAt: 0 };
-      if (descend(db, lane)) lanes.push(lane);
-    }
-  }
-  return lanes;
-}
-
-/** Ids of due fibers, best first. */
-export function dueFibers(db: Connection, wanted: Wanted, now: number, limit: number): readonly number[] {
-  let lanes = lanesOf(db, wanted);
-  const ids: number[] = [];
-  while (lanes.length > 0 && ids.length < limit) {
-    const highest = Math.max(...lanes.map(({ priority }) => priority));
-    const level = lanes.filter(({ priority }) => priority === highest);
-    const room = limit - ids.length;
-    const due = level.flatMap(({ queue, fingerprint, readyAt }) =>
-      readyAt > now ? [] : db.all(DUE_OF_PRIORITY, queue, fingerprint, highest, now, room),
-    );
-    const found = due.map((row) => ({ id: numberIn(row, "id"), readyAt: numberIn(row, "ready_at") }));
-    if (level.length > 1) found.sort((a, b) => a.readyAt - b.readyAt || a.id - b.id);
-    for (const { id } of found.slice(0, room)) ids.push(id);
-    lanes = lanes.filter((lane) => lane.priority !== highest || descend(db, lane));
-  }
-  return ids;
-}
-
-export function nextDue(db: Connection, wanted: Wanted): number | undefined {
-  let next: number | undefined;
-  for (let lanes = lanesOf(db, wanted); lanes.length > 0; lanes = lanes.filter((lane) => descend(db, lane))) {
-    for (const { readyAt } of lanes) if (next === undefined || readyAt < next) next = readyAt;
-  }
-  return next;
-}
 
 const TAKE = "UPDATE fibers SET owner = ?, epoch = ?, deliveries = deliveries + 1 WHERE id = ?";
 const READ_TAKEN = `
   SELECT ${FIBER_COLUMNS}, runs.metadata, runs.parent_run, runs.parent_fiber, runs.reply
   FROM fibers JOIN runs ON runs.id = fibers.run LEFT JOIN contexts ON contexts.fiber = fibers.id WHERE fibers.id = ?`;
-const SHELVE = "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = NULL WHERE id = ?"; // of no run: damage, and no work
+const SHELVE = "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = NULL, turn = NULL WHERE id = ?"; // of no run: damage, and no work
 const START_RUN = "UPDATE runs SET status = 'running', started_at = ? WHERE id = ? AND status = 'pending'";
 
-export function claim(work: Work, { worker, epoch, limit, ...wanted }: ClaimRequest): readonly LeasedFiber[] {
+export interface Claimed {
+  readonly fibers: readonly LeasedFiber[];
+  /** Rows of governed queues have not all been looked at: nothing may only mean nothing yet. */
+  readonly more: boolean;
+}
+
+export function claim(work: Work, { worker, epoch, limit, ...wanted }: ClaimRequest): Claimed {
   const { db, now } = work;
-  if (currentLease(db, { worker, epoch }) === undefined) return [];
-  return dueFibers(db, wanted, now, limit).flatMap((id) => take(work, id, { worker, epoch }) ?? []);
+  if (currentLease(db, { worker, epoch }) === undefined) return { fibers: [], more: false };
+  const { free, governed } = separate(db, wanted);
+  const { rows, more } =
+    governed.length === 0
+      ? { rows: dueFibers(db, free, now, limit), more: false }
+      : admitted(work, { free, governed, limit });
+  return { fibers: rows.flatMap(({ id }) => take(work, id, { worker, epoch }) ?? []), more };
+}
+
+interface Separate {
+  readonly free: Wanted;
+  readonly governed: readonly Governed[];
+}
+
+function separate(db: Connection, wanted: Wanted): Separate {
+  const governed = allGoverned(db).filter(({ rules }) => wanted.queues.includes(rules.queue));
+  if (governed.length === 0) return { free: wanted, governed };
+  const names = new Set(governed.map(({ rules }) => rules.queue));
+  return { free: { ...wanted, queues: wanted.queues.filter((queue) => !names.has(queue)) }, governed };
+}
+
+/** What free and governed queues offer together, as far as the claim goes; rates count what is taken. */
+function admitted(
+  work: Work,
+  { free, governed, limit }: Separate & { readonly limit: number },
+): { readonly rows: readonly Candidate[]; readonly more: boolean } {
+  const { db, now } = work;
+  const { fingerprints } = free;
+  let more = false;
+  const offers: (readonly Candidate[])[] = [dueFibers(db, free, now, limit)];
+  for (const queue of governed) {
+    more = mark(db, queue, free, now) || more;
+    offers.push(offer(work, queue, { fingerprints, limit }));
+  }
+  const taken = mergeOffers(offers, limit);
+  const chosen = new Set(taken);
+  for (const [i, queue] of governed.entries()) {
+    const rows = (offers[i + 1] ?? []).filter((row) => chosen.has(row));
+    for (const { id, turn } of rows) if (turn === undefined) markOne(db, id);
+    const turns = rows.flatMap(({ turn }) => turn ?? []);
+    charge(work, queue, turns);
+  }
+  return { rows: taken, more };
+}
+
+/** Whether a claim would find something. */
+export function anyDue(db: Connection, wanted: Wanted, now: number): boolean {
+  const { free, governed } = separate(db, wanted);
+  return dueFibers(db, free, now, 1).length > 0 || governed.some((queue) => mayGive(db, queue, free, now));
+}
+
+/** Whether rows of governed queues must be marked before `nextDue` knows what they wait for. */
+export const mustMark = (db: Connection, wanted: Wanted, now: number): boolean =>
+  separate(db, wanted).governed.some((queue) => anyUnseen(db, queue, wanted, now));
+
+export function markAll({ db, now }: Work, wanted: Wanted): void {
+  for (const queue of separate(db, wanted).governed) mark(db, queue, wanted, now);
+}
+
+export function nextDue(db: Connection, wanted: Wanted, now: number): number | undefined {
+  const { free, governed } = separate(db, wanted);
+  const next = Math.min(
+    nextFree(db, free) ?? Number.POSITIVE_INFINITY,
+    ...governed.map((queue) => nextGoverned(db, queue, free, now)),
+  );
+  return next === Number.POSITIVE_INFINITY ? undefined : next;
 }
 
 /** Row by row: what cannot be decoded is taken too, for its worker to condemn, and holds up nobody else. */
@@ -108,7 +108,7 @@ function take(work: Work, id: number, lease: Lease): LeasedFiber | undefined {
     return taken(work, row);
   } catch (error) {
     if (!(error instanceof FlujoError)) throw error;
-    return { ...bareFiber(row), state: undecodable(error.message), messages: [] };
+    return { ...bareFiber(row), claimedAt: work.now, state: undecodable(error.message), messages: [] };
   }
 }
 
@@ -123,6 +123,7 @@ function taken({ db, now }: Work, row: unknown): LeasedFiber {
     fingerprint: fingerprintIn(row, "fingerprint"),
     metadata: metadataIn(row),
     ...(parentRun && { parentRun }),
+    claimedAt: now,
     messages: messagesNamed(db, fiber.run, names),
   };
 }

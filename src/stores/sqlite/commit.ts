@@ -1,5 +1,6 @@
 import { FlujoError } from "../../domain/errors.ts";
-import type { CommitOutcome, Lease, Transition } from "../../ports/store.ts";
+import type { FiberKey } from "../../domain/ids.ts";
+import type { CommitOutcome, Lease, Position, Transition } from "../../ports/store.ts";
 import type { Connection, SqlValue } from "./driver.ts";
 import { applyEffects, hasEffects } from "./effects.ts";
 import { isRowFault } from "./errors.ts";
@@ -7,7 +8,7 @@ import { type Encoded, encode } from "./encode.ts";
 import { END_FIBER, PARK_FIBER, QUEUE_FIBER, updateFiber, UPSERT_ASIDE, UPSERT_CONTEXT } from "./fiber-sql.ts";
 import { awaitNames, consumeMessage, mailboxHolds } from "./messages.ts";
 import { numberOrNull, textOrNull } from "./rows.ts";
-import { original, storable } from "./text.ts";
+import { original, storable, storableOrNull } from "../../ports/stored-text.ts";
 import { fitsTogether, type Ready, TOGETHER, writeTogether } from "./together.ts";
 import type { Work } from "./work.ts";
 
@@ -31,7 +32,9 @@ const FENCE = "SELECT 1 AS yes FROM fibers WHERE run = ? AND key = ? AND owner =
 const CANCELS_OF_OWNER =
   "SELECT run, key, cancel FROM fibers INDEXED BY fibers_cancelled WHERE owner = ? AND cancel IS NOT NULL";
 
-const COMMITTED: CommitOutcome = Object.freeze({ status: "committed", woken: false });
+type Committed = Extract<CommitOutcome, { readonly status: "committed" }>;
+
+const COMMITTED: Committed = Object.freeze({ status: "committed", woken: false });
 const LOST: CommitOutcome = Object.freeze({ status: "lost" });
 const CONFLICT: CommitOutcome = Object.freeze({ status: "conflict" });
 
@@ -125,11 +128,26 @@ export class Batch {
     if (!this.#fence(t, encoded, event)) return LOST;
     if (t.unless !== undefined && mailboxHolds(this.#db, t.run, t.unless.map(storable))) return CONFLICT;
     for (const seq of t.consume) if (!consumeMessage(this.#db, t.run, seq)) return CONFLICT;
+    if (this.#freesPlace(t)) this.#work.noteReady();
     this.#writeFiber(t, encoded, event);
-    if (t.position.kind !== "held") this.#leave(t, encoded);
-    applyEffects(this.#work, t);
+    const refused = this.#isRefused(t);
+    if (refused) this.#leave(t, encoded, { kind: "ready", at: this.#work.now });
+    else if (t.position.kind !== "held") this.#leave(t, encoded, t.position);
+    const children = applyEffects(this.#work, t);
     if (t.cancelFork !== undefined || t.cancelRuns.length > 0) this.#cancelled.clear();
-    return t.endRun === undefined ? this.#outcome(t) : COMMITTED;
+    if (t.endRun !== undefined) return COMMITTED;
+    if (!refused) return withQueued(this.#outcome(t), children);
+    return withQueued(this.#readBack(t), [t.fiber, ...children]);
+  }
+
+  /** A held fiber that is to enter a governed queue: it must wait for a place there. */
+  #isRefused({ position, scheduling }: Transition): boolean {
+    return position.kind === "held" && scheduling !== undefined && this.#work.isGoverned(scheduling.queue);
+  }
+
+  #freesPlace({ run, fiber, position, scheduling, endRun }: Transition): boolean {
+    if (position.kind === "held" && scheduling === undefined) return false;
+    return this.#work.holdsPlace(run, endRun === undefined ? fiber : undefined);
   }
 
   /** I2. With an event the fence costs nothing: it is the WHERE of its INSERT. */
@@ -151,7 +169,8 @@ export class Batch {
     if (value !== undefined) values.push(value);
     if (event !== undefined) values.push(event);
     if (names !== undefined) values.push(names, wait ?? null);
-    if (t.scheduling !== undefined) values.push(storable(t.scheduling.queue), t.scheduling.priority);
+    if (t.scheduling !== undefined)
+      values.push(storable(t.scheduling.queue), t.scheduling.priority, storableOrNull(t.scheduling.lane));
     const parts = {
       value: value !== undefined,
       event: event !== undefined,
@@ -170,7 +189,7 @@ export class Batch {
   }
 
   /** Out of its worker's hands: into the queue, into a wait, or to its parent. */
-  #leave({ run, fiber, position }: Transition, { names: stored }: Encoded): void {
+  #leave({ run, fiber }: Transition, { names: stored }: Encoded, position: Position): void {
     const { now } = this.#work;
     this.#work.noteRun(run);
     switch (position.kind) {
@@ -195,9 +214,12 @@ export class Batch {
   }
 
   /** A held fiber is asked for a cancel request only when its worker has one; a parked one is read back. */
-  #outcome({ run, fiber, lease, position, wait }: Transition): CommitOutcome {
-    if (position.kind === "ended") return COMMITTED;
-    if (position.kind === "held" && !this.#hasCancels(lease)) return COMMITTED;
+  #outcome(t: Transition): Committed {
+    if (t.position.kind === "ended") return COMMITTED;
+    return t.position.kind === "held" && !this.#hasCancels(t.lease) ? COMMITTED : this.#readBack(t);
+  }
+
+  #readBack({ run, fiber, position, wait }: Transition): Committed {
     const row = this.#db.get("SELECT cancel, ready_at FROM fibers WHERE run = ? AND key = ?", run, fiber);
     const cancel = textOrNull(row, "cancel");
     const readyAt = numberOrNull(row, "ready_at");
@@ -214,7 +236,11 @@ export class Batch {
   }
 }
 
+const withQueued = (outcome: Committed, queued: readonly FiberKey[]): Committed =>
+  queued.length === 0 ? outcome : { ...outcome, queued };
+
 function rejected({ run, fiber }: Transition, cause: unknown): CommitOutcome {
+  if (cause instanceof FlujoError) return { status: "rejected", error: cause };
   const said = cause instanceof Error ? cause.message : String(cause);
   return {
     status: "rejected",

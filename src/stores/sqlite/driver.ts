@@ -22,7 +22,7 @@ export interface SqliteDriver {
 
 /** A connection that prepares each statement once: every SQL text below is a constant, so the cache stays small. */
 export class Connection {
-  readonly #driver: SqliteDriver;
+  readonly driver: SqliteDriver;
   // One statement for each way of calling: in libsql 0.5 a `get` after an `all` of the same statement sees the old values.
   readonly #runs = new Map<string, SqliteStatement>();
   readonly #gets = new Map<string, SqliteStatement>();
@@ -34,7 +34,7 @@ export class Connection {
   synced = false;
 
   constructor(driver: SqliteDriver, path: string | undefined, owned: boolean) {
-    this.#driver = driver;
+    this.driver = driver;
     this.path = path;
     this.#owned = owned;
   }
@@ -42,7 +42,7 @@ export class Connection {
   #statement(sql: string, cache: Map<string, SqliteStatement>): SqliteStatement {
     let statement = cache.get(sql);
     if (statement === undefined) {
-      const prepare = (text: string): SqliteStatement => this.#driver.prepare(text);
+      const prepare = (text: string): SqliteStatement => this.driver.prepare(text);
       statement = this.#owned ? packed(prepare(sql)) : unnumbered(sql, prepare);
       cache.set(sql, statement);
     }
@@ -64,7 +64,7 @@ export class Connection {
 
   /** For text with several statements, and for pragmas that are set. */
   exec(sql: string): void {
-    this.#driver.exec(sql);
+    this.driver.exec(sql);
   }
 
   /** The whole operation or nothing of it. A database that another process holds too long is STORE_UNAVAILABLE. */
@@ -75,7 +75,7 @@ export class Connection {
       this.run("COMMIT");
       return result;
     } catch (error) {
-      this.#rollback();
+      this.rollback();
       throw storeError(error, this.path);
     }
   }
@@ -104,9 +104,9 @@ export class Connection {
     }
   }
 
-  #rollback(): void {
+  rollback(): void {
     try {
-      this.#driver.exec("ROLLBACK");
+      this.driver.exec("ROLLBACK");
     } catch {
       // No transaction is open: BEGIN itself failed, or SQLite has rolled back on its own (disk full, I/O error).
     }
@@ -115,7 +115,7 @@ export class Connection {
   /** Moves the log into the database file, so that what is left behind is one file. */
   checkpoint(): void {
     try {
-      this.#driver.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.driver.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
       // Another process is reading or writing: it, or the next one to open the file, does the same.
     }
@@ -123,7 +123,7 @@ export class Connection {
 
   close(): void {
     for (const cache of [this.#runs, this.#gets, this.#alls]) cache.clear();
-    if (this.#owned) this.#driver.close();
+    if (this.#owned) this.driver.close();
   }
 }
 

@@ -1,10 +1,10 @@
-import type { RunId } from "../../domain/ids.ts";
+import type { FiberKey, RunId } from "../../domain/ids.ts";
 import type { RunEnd, Transition } from "../../ports/store.ts";
 import { insertBlobs } from "./blobs.ts";
 import { cancelFork, cancelRun } from "./cancel.ts";
 import { deliver } from "./messages.ts";
 import { insertFiber, insertRun } from "./runs.ts";
-import { jsonOrNull } from "./text.ts";
+import { jsonOrNull } from "../../ports/stored-text.ts";
 import type { Work } from "./work.ts";
 
 /** Whether a transition touches anything beyond its own fiber and event. */
@@ -21,16 +21,19 @@ export const hasEffects = (t: Transition): boolean =>
   t.dropFork !== undefined ||
   t.scheduling !== undefined;
 
-/** In the order that the contract names. */
-export function applyEffects(work: Work, t: Transition): void {
+/** In the order that the contract names. Answers which of the new children had to be queued instead of leased. */
+export function applyEffects(work: Work, t: Transition): readonly FiberKey[] {
   insertBlobs(work.db, t.run, t.blobs);
-  for (const fiber of t.spawn) insertFiber(work, fiber, { run: t.run, owner: fiber.leased ? t.lease : undefined });
+  const queued = t.spawn.filter((fiber) =>
+    insertFiber(work, fiber, { run: t.run, owner: fiber.leased ? t.lease : undefined }),
+  );
   for (const run of t.startRuns) insertRun(work, run);
   for (const message of t.send) deliver(work, message);
   if (t.cancelFork !== undefined) cancelFork(work, t.run, t.fiber, t.cancelFork);
   for (const { run, reason } of t.cancelRuns) cancelRun(work, run, reason);
   if (t.dropFork !== undefined) dropFork(work, t.run, t.fiber, t.dropFork);
   if (t.endRun !== undefined) endRun(work, t.run, t.fiber, t.endRun);
+  return queued.map(({ key }) => key);
 }
 
 const FORK = "run = ? AND parent = ? AND fork = ? AND ended IS NOT NULL";

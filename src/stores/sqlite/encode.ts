@@ -1,5 +1,6 @@
 import type { Transition } from "../../ports/store.ts";
-import { json, storable } from "./text.ts";
+import { refuseUnsendable } from "../../ports/new-message.ts";
+import { json, storable } from "../../ports/stored-text.ts";
 
 /** A transition as text, made before anything is written: what cannot be encoded is refused while nothing has happened. */
 export interface Encoded {
@@ -12,7 +13,8 @@ export interface Encoded {
   readonly wait: string | undefined;
 }
 
-export function encode({ state, value, context, aside, event, position, wait }: Transition): Encoded {
+export function encode({ state, value, context, aside, event, position, wait, send }: Transition): Encoded {
+  for (const message of send) refuseUnsendable(message);
   const parked = position.kind === "parked";
   return {
     state: json(state),

@@ -8,14 +8,14 @@ export const UPSERT_ASIDE: string = `
   ON CONFLICT (fiber) DO UPDATE SET aside = excluded.aside`;
 
 export const END_FIBER: string =
-  "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = NULL, cancel = NULL, ended = ? WHERE run = ? AND key = ?";
+  "UPDATE fibers SET owner = NULL, epoch = NULL, turn = NULL, ready_at = NULL, cancel = NULL, ended = ? WHERE run = ? AND key = ?";
 
 export const QUEUE_FIBER: string = `
-  UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = CASE WHEN cancel IS NULL THEN ?1 ELSE min(?1, ?2) END
+  UPDATE fibers SET owner = NULL, epoch = NULL, turn = NULL, ready_at = CASE WHEN cancel IS NULL THEN ?1 ELSE min(?1, ?2) END
   WHERE run = ?3 AND key = ?4`;
 
 export const PARK_FIBER: string = `
-  UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = CASE WHEN cancel IS NULL THEN ?1 ELSE ?2 END
+  UPDATE fibers SET owner = NULL, epoch = NULL, turn = NULL, ready_at = CASE WHEN cancel IS NULL THEN ?1 ELSE ?2 END
   WHERE run = ?3 AND key = ?4`;
 
 export interface FiberParts {
@@ -36,7 +36,7 @@ export function updateFiber({ value, event, wait, scheduling, acknowledge }: Fib
   if (sql === undefined) {
     sql = `UPDATE fibers SET seq = seq + 1, deliveries = 0, state = ?${value ? ", value = ?" : ""}${event ? ", head = ?" : ""}${
       wait ? ", names = ?, wait = ?" : ", names = NULL, wait = NULL"
-    }${scheduling ? ", queue = ?, priority = ?" : ""}${acknowledge ? ", cancel = NULL" : ""} WHERE run = ? AND key = ?`;
+    }${scheduling ? ", queue = ?, priority = ?, lane = ?, turn = NULL" : ""}${acknowledge ? ", cancel = NULL" : ""} WHERE run = ? AND key = ?`;
     UPDATES.set(variant, sql);
   }
   return sql;

@@ -4,7 +4,7 @@ import type { ListQuery, Page } from "../../ports/store.ts";
 import type { Connection, SqlValue } from "./driver.ts";
 import { runRecord } from "./rows.ts";
 import { RUN_COLUMNS, STATUS } from "./runs.ts";
-import { json, storable } from "./text.ts";
+import { json, storable } from "../../ports/stored-text.ts";
 
 /**
  * Keyset paging by (created_at, id). A metadata filter drives the query from its side table, whose key ends in the order of

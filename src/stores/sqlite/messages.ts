@@ -1,8 +1,8 @@
 import type { MessageRecord, NewMessage, SignalOutcome } from "../../ports/store.ts";
-import { shareBlobs } from "./blobs.ts";
+import { insertBlobs, shareBlobs } from "./blobs.ts";
 import type { Connection } from "./driver.ts";
 import { messageRecord, numberOrNull } from "./rows.ts";
-import { json, storable, storableOrNull } from "./text.ts";
+import { json, storable, storableOrNull } from "../../ports/stored-text.ts";
 import type { Work } from "./work.ts";
 
 const WAKE_WAITING = `
@@ -10,25 +10,28 @@ const WAKE_WAITING = `
   WHERE owner IS NULL AND ended IS NULL AND (ready_at IS NULL OR ready_at > ?1)
     AND run = ?2 AND key IN (SELECT fiber FROM waits WHERE run = ?2 AND name = ?3)`;
 
-const INSERT_MESSAGE = "INSERT INTO messages (run, id, name, sent_at, data) VALUES (?, ?, ?, ?, ?)";
+const INSERT_MESSAGE = "INSERT INTO messages (run, id, once, name, sent_at, data) VALUES (?, ?, ?, ?, ?, ?)";
 
 /** I5: the message and the wake-up are one step. Leased fibers find it when they park. */
 export function deliver(work: Work, message: NewMessage): SignalOutcome {
   const { db } = work;
   const run = db.get("SELECT ended_at FROM runs WHERE id = ?", message.run);
   if (run === undefined) return "unknown";
-  const [id, name, data] = [storableOrNull(message.id), storable(message.name), json(message.data)];
-  if (id !== null && isKnown(db, message.run, id)) return "duplicate";
+  const [id, once] = [storableOrNull(message.id), storableOrNull(message.once)];
+  const [unique, own] = [id ?? once, id === null ? 1 : 0];
+  if (unique !== null && isKnown(db, message.run, unique, own)) return "duplicate";
   if (numberOrNull(run, "ended_at") !== null) return "ended";
-  if (id !== null) db.run("INSERT INTO message_ids (run, id) VALUES (?, ?)", message.run, id);
-  db.run(INSERT_MESSAGE, message.run, id, name, message.sentAt, data);
+  const [name, data] = [storable(message.name), json(message.data)];
+  if (unique !== null) db.run("INSERT INTO message_ids (run, id, own) VALUES (?, ?, ?)", message.run, unique, own);
+  db.run(INSERT_MESSAGE, message.run, id, once, name, message.sentAt, data);
+  if (message.blobs !== undefined) insertBlobs(db, message.run, message.blobs);
   shareBlobs(db, message.run, [data]);
   if (db.run(WAKE_WAITING, work.now, message.run, name) > 0) work.noteReady();
   return "delivered";
 }
 
-const isKnown = (db: Connection, run: string, id: string): boolean =>
-  db.get("SELECT 1 AS yes FROM message_ids WHERE run = ? AND id = ?", run, id) !== undefined;
+const isKnown = (db: Connection, run: string, id: string, own: number): boolean =>
+  db.get("SELECT 1 AS yes FROM message_ids WHERE run = ? AND id = ? AND own = ?", run, id, own) !== undefined;
 
 /** Whether the message was still there. */
 export const consumeMessage = (db: Connection, run: string, seq: number): boolean =>

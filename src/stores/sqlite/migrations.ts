@@ -1,4 +1,5 @@
 import { FlujoError } from "../../domain/errors.ts";
+import { type MigrateOptions, type Migration, type MigrationReport, versionToReach } from "../../ports/migration.ts";
 import type { Connection } from "./driver.ts";
 import { isBusy, storeError } from "./errors.ts";
 import { numberIn } from "./rows.ts";
@@ -8,17 +9,21 @@ import { VERSION_1 } from "./schema.ts";
 export const APPLICATION_ID = 0x466c_756a;
 
 /** In order; a released one is never changed. */
-const MIGRATIONS: readonly string[] = [VERSION_1];
+const MIGRATIONS: readonly (Migration & { readonly sql: string })[] = [
+  { version: 1, title: "runs, fibers, events, messages and their queue", sql: VERSION_1 },
+];
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
 
-export interface Pragmas {
+export interface Preparation {
+  /** Whether missing tables are made. */
+  readonly migrate: boolean;
   readonly durability: "full" | "normal";
   readonly busyTimeoutMs: number;
   readonly readonly: boolean;
 }
 
 /** Makes a fresh connection ours: looks first, so that a file of another program is left byte for byte as it was. */
-export function prepareDatabase(db: Connection, pragmas: Pragmas, now: () => number): void {
+export function prepareDatabase(db: Connection, pragmas: Preparation, now: () => number): void {
   try {
     db.exec(`PRAGMA busy_timeout = ${pragmas.busyTimeoutMs}`);
     refuseOthers(db);
@@ -37,26 +42,39 @@ export function prepareDatabase(db: Connection, pragmas: Pragmas, now: () => num
     db.synced = pragmas.durability === "full";
     db.exec("PRAGMA cache_size = -65536"); // 64 MB: the ready fibers and the tail of the events stay in memory
     db.exec("PRAGMA wal_autocheckpoint = 4000"); // 16 MB: a page that changes often is copied back a quarter as often
-    migrate(db, now);
+    if (pragmas.migrate) migrate(db, now);
   } catch (error) {
     throw storeError(error, db.path);
   }
 }
 
 /** Applies what is missing, under the write lock: of two processes that open a new file at once, the second finds it done. */
-export function migrate(db: Connection, now: () => number): void {
-  if (versionOf(db) === SCHEMA_VERSION) return;
-  db.write(() => {
-    refuseOthers(db);
-    for (let version = versionOf(db) + 1; version <= SCHEMA_VERSION; version++) {
+export function migrate(db: Connection, now: () => number, options: MigrateOptions = {}): MigrationReport {
+  if (options.dryRun === true || versionOf(db) === SCHEMA_VERSION) return missing(db, options);
+  return db.write(() => {
+    const report = missing(db, options);
+    for (const { version, sql } of report.steps) {
       if (version === 1) {
         db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
         db.exec("CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied_at REAL NOT NULL) STRICT");
       }
-      db.exec(MIGRATIONS[version - 1] ?? "");
+      db.exec(sql);
       db.run("INSERT INTO migrations (version, applied_at) VALUES (?, ?)", version, now());
     }
+    return report;
   });
+}
+
+/** What is to be done. */
+function missing(db: Connection, options: MigrateOptions): Report {
+  refuseOthers(db);
+  const from = versionOf(db);
+  const to = versionToReach(options, { from, newest: SCHEMA_VERSION });
+  return { from, to, steps: MIGRATIONS.slice(from, to) };
+}
+
+interface Report extends MigrationReport {
+  readonly steps: readonly (Migration & { readonly sql: string })[];
 }
 
 function refuseOthers(db: Connection): void {

@@ -16,6 +16,8 @@ export interface SqliteStoreOptions {
   readonly clock?: Pick<Clock, "now">;
   /** How long to wait for another process to let go of the file, in milliseconds. Default 5,000. */
   readonly busyTimeoutMs?: number;
+  /** Whether missing tables are made when the store is opened. False: `migrate` does it, and until then nothing else works. Default true. */
+  readonly migrate?: boolean;
   /** Only look: nothing is created or changed, and writing fails. Default false. */
   readonly readonly?: boolean;
 }
@@ -30,7 +32,7 @@ export interface SqliteStoreOptions {
  * Source: Fluxo, SQLite backend.
  */
 export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { path, driver, durability = "full", clock, busyTimeoutMs = 5_000, readonly = false } = options;
+  const { path, driver, durability = "full", clock, busyTimeoutMs = 5_000, migrate = true, readonly = false } = options;
   if ((path === undefined) === (driver === undefined)) {
     throw new FlujoError(
       "OPTION_INVALID",
@@ -48,7 +50,7 @@ export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
   }
   const db = driver === undefined ? await openFile(path ?? "", readonly) : new Connection(driver, undefined, false);
   try {
-    prepareDatabase(db, { durability, busyTimeoutMs, readonly }, () => (clock ?? Date).now());
+    prepareDatabase(db, { durability, busyTimeoutMs, migrate, readonly }, () => (clock ?? Date).now());
   } catch (error) {
     db.close();
     throw error;

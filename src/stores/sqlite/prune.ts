@@ -2,8 +2,8 @@ import { END_STATUSES, type EndStatus } from "../../domain/run.ts";
 import { releaseBlobs } from "./blobs.ts";
 import type { Connection } from "./driver.ts";
 import { deleteHistory } from "./events.ts";
-import { numberIn, parsed, textIn } from "./rows.ts";
-import { json, storable } from "./text.ts";
+import { numberIn, textIn } from "./rows.ts";
+import { json, parsed, storable } from "../../ports/stored-text.ts";
 
 /** Runs deleted per transaction: a prune of a million runs must not hold the write lock against working processes. */
 export const PRUNE_CHUNK = 100;

@@ -1,12 +1,12 @@
-import { FlujoError } from "../../domain/errors.ts";
 import type { Failure } from "../../domain/failure.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import type { EndStatus, Metadata, OpenWait, ParentRef, RunRecord, RunStatus } from "../../domain/run.ts";
-import { NO_CONTEXT, type Wire } from "../../domain/wire.ts";
-import type { LeasedFiber } from "../../ports/queue.ts";
+import { NO_CONTEXT } from "../../domain/wire.ts";
+import type { LeasedFiber, WorkerRecord } from "../../ports/queue.ts";
 import type { ChildResult, EventRecord, FiberRecord, MessageRecord, StoredDefinition } from "../../ports/store.ts";
+import type { QueueRules, RateState } from "../../ports/queue-rules.ts";
 import type { SqlValue } from "./driver.ts";
-import { original } from "./text.ts";
+import { original, parsed } from "../../ports/stored-text.ts";
 
 /** Decoders of rows: the one place that trusts what the database says about types. */
 type Row = Readonly<Record<string, SqlValue>>;
@@ -17,18 +17,6 @@ export const numberOrNull = (row: unknown, column: string): number | null =>
   (row as Record<string, number | null>)[column] ?? null;
 export const textOrNull = (row: unknown, column: string): string | null =>
   (row as Record<string, string | null>)[column] ?? null;
-
-export function parsed(text: string, where: string): Wire {
-  try {
-    return JSON.parse(text) as Wire;
-  } catch (error) {
-    throw new FlujoError(
-      "RECORD_UNDECODABLE",
-      `expected JSON in ${where} but found ${JSON.stringify(text.slice(0, 80))}`,
-      { cause: error },
-    );
-  }
-}
 
 export const metadataIn = (row: unknown): Metadata => parsed(textIn(row, "metadata"), "runs.metadata") as Metadata;
 
@@ -65,6 +53,18 @@ export function runRecord(found: unknown): RunRecord {
   };
 }
 
+export function workerRecord(found: unknown): WorkerRecord {
+  const row = found as Row;
+  const worker = row["id"] as WorkerId;
+  return {
+    worker,
+    epoch: row["epoch"] as number,
+    leaseUntil: row["lease_until"] as number,
+    held: row["held"] as number,
+    about: parsed(row["about"] as string, `workers.about of ${worker}`),
+  };
+}
+
 function positionOf(row: Row): FiberRecord["position"] {
   if (row["ended"] !== null) return "ended";
   if (row["owner"] !== null) return "leased";
@@ -90,6 +90,7 @@ export function fiberRecord(found: unknown): FiberRecord {
     aside: parsed(row["aside"] as string, at("aside")),
     queue: original(row["queue"] as string),
     priority: row["priority"] as number,
+    ...(row["lane"] !== null && { lane: original(row["lane"] as string) }),
     position,
     ...(position === "leased" && { owner: { worker: row["owner"] as WorkerId, epoch: row["epoch"] as number } }),
     ...(queued && row["ready_at"] !== null && { readyAt: row["ready_at"] as number }),
@@ -100,7 +101,7 @@ export function fiberRecord(found: unknown): FiberRecord {
 }
 
 /** A leased fiber without anything that would have to be decoded. */
-export function bareFiber(found: unknown): Omit<LeasedFiber, "state" | "messages"> {
+export function bareFiber(found: unknown): Omit<LeasedFiber, "state" | "claimedAt" | "messages"> {
   const row = found as Row;
   return {
     run: row["run"] as RunId,
@@ -114,6 +115,7 @@ export function bareFiber(found: unknown): Omit<LeasedFiber, "state" | "messages
     aside: null,
     queue: row["queue"] as string,
     priority: row["priority"] as number,
+    ...(row["lane"] !== null && { lane: row["lane"] as string }),
     position: "leased",
     owner: { worker: row["owner"] as WorkerId, epoch: row["epoch"] as number },
     deliveries: row["deliveries"] as number,
@@ -152,6 +154,7 @@ export function messageRecord(found: unknown): MessageRecord {
     seq: row["seq"] as number,
     run: row["run"] as RunId,
     ...(row["id"] !== null && { id: original(row["id"] as string) }),
+    ...(row["once"] !== null && { once: original(row["once"] as string) }),
     name: original(row["name"] as string),
     data: parsed(row["data"] as string, `messages.data of ${row["seq"]}`),
     sentAt: row["sent_at"] as number,
@@ -173,6 +176,12 @@ export function storedDefinition(found: unknown): StoredDefinition {
     described: parsed(row["described"] as string, `definitions.described of ${fingerprint}`),
   };
 }
+
+export const queueRulesIn = (row: unknown): QueueRules =>
+  parsed(textIn(row, "rules"), "queue_rules.rules") as unknown as QueueRules;
+
+export const rateIn = (row: unknown): RateState =>
+  parsed(textIn(row, "rate"), "the claims of a rate") as unknown as RateState;
 
 export const runIdIn = (row: unknown, column: string): RunId => (row as Row)[column] as RunId;
 export const fiberKeyIn = (row: unknown, column: string): FiberKey => (row as Row)[column] as FiberKey;

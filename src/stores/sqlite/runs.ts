@@ -8,7 +8,7 @@ import { isRowFault } from "./errors.ts";
 import { insertEvent } from "./events.ts";
 import { deliver } from "./messages.ts";
 import { childResult, fiberRecord, numberOrNull, runRecord } from "./rows.ts";
-import { EMPTY_ASIDE, EMPTY_CONTEXT, json, storable, storableOrNull } from "./text.ts";
+import { EMPTY_ASIDE, EMPTY_CONTEXT, json, storable, storableOrNull } from "../../ports/stored-text.ts";
 import type { Work } from "./work.ts";
 
 const BUSY = "(fibers.owner IS NOT NULL OR fibers.wait IS NULL OR fibers.ready_at <= :now)";
@@ -55,9 +55,9 @@ export const childrenOf = (db: Connection, run: string, parent: string, fork: nu
   db.all(CHILDREN_OF, run, parent, fork).map(childResult);
 
 const INSERT_FIBER = `
-  INSERT INTO fibers (run, key, parent, fork, ordinal, fingerprint, queue, priority, seq, owner, epoch, ready_at, deliveries,
-    head, ended, state, value)
-  VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT fingerprint FROM runs WHERE id = ?1)), ?7, ?8, 0, ?9, ?10, ?11, 0, ?12, ?13, ?14, ?15)
+  INSERT INTO fibers (run, key, parent, fork, ordinal, fingerprint, queue, priority, lane, seq, owner, epoch, ready_at,
+    deliveries, head, ended, state, value)
+  VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT fingerprint FROM runs WHERE id = ?1)), ?7, ?8, ?9, 0, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16)
   ON CONFLICT (run, key) DO NOTHING`;
 
 export interface Birth {
@@ -68,9 +68,11 @@ export interface Birth {
   readonly head?: number;
 }
 
-/** A key that exists is left alone. */
-export function insertFiber(work: Work, fiber: NewFiber, { run, owner, fingerprint, head }: Birth): void {
+/** A key that exists is left alone. Answers whether the fiber had to be queued, since nothing is born leased into a governed queue. */
+export function insertFiber(work: Work, fiber: NewFiber, { run, owner: wanted, fingerprint, head }: Birth): boolean {
   const { db } = work;
+  const queued = wanted !== undefined && work.isGoverned(fiber.queue);
+  const owner = queued ? undefined : wanted;
   const inserted = db.run(
     INSERT_FIBER,
     run,
@@ -81,15 +83,16 @@ export function insertFiber(work: Work, fiber: NewFiber, { run, owner, fingerpri
     fingerprint ?? null,
     storable(fiber.queue),
     fiber.priority,
+    storableOrNull(fiber.lane),
     owner?.worker ?? null,
     owner?.epoch ?? null,
-    fiber.ended === undefined ? fiber.readyAt : null,
+    fiber.ended === undefined ? (queued ? work.now : fiber.readyAt) : null,
     head ?? null,
     fiber.ended ?? null,
     json(fiber.state),
     json(fiber.value),
   );
-  if (inserted === 0) return;
+  if (inserted === 0) return false;
   const [context, aside] = [json(fiber.context), json(fiber.aside)];
   if (context !== EMPTY_CONTEXT || aside !== EMPTY_ASIDE) {
     db.run(
@@ -101,6 +104,7 @@ export function insertFiber(work: Work, fiber: NewFiber, { run, owner, fingerpri
     );
   }
   if (owner === undefined && fiber.ended === undefined) work.noteReady();
+  return queued;
 }
 
 /** The lease, if its worker is alive under that epoch. */
@@ -119,7 +123,8 @@ const INSERT_RUN = `
 /** Whether the run is new, and whether its root was born leased. */
 export function insertRun(work: Work, run: NewRun): { readonly created: boolean; readonly leased: boolean } {
   const { db, now } = work;
-  const owner = run.root.leased ? currentLease(db, run.lease) : undefined;
+  const wanted = run.root.leased ? currentLease(db, run.lease) : undefined;
+  const owner = wanted !== undefined && work.isGoverned(run.root.queue) ? undefined : wanted;
   const created = db.run(
     INSERT_RUN,
     run.id,
@@ -148,7 +153,7 @@ export function insertRun(work: Work, run: NewRun): { readonly created: boolean;
     at: run.event.at,
     facts,
   });
-  insertFiber(work, run.root, { run: run.id, owner, fingerprint: run.fingerprint, head: seq });
+  insertFiber(work, run.root, { run: run.id, owner: wanted, fingerprint: run.fingerprint, head: seq });
   for (const fiber of run.continued?.fibers ?? []) insertFiber(work, fiber, { run: run.id, owner: undefined });
   for (const message of run.continued?.messages ?? []) deliver(work, message);
   for (const [name, value] of Object.entries(run.metadata)) {

@@ -10,8 +10,12 @@
  *           last one (`head`); history walks back. Measured in batches of 100 over 100 runs: 14 µs of CPU per transition,
  *           against 24 µs with events clustered by run and 20 µs with an index on run: both dirty a page per run and batch.
  * chains    heads of fibers that are gone, so that their events are still found.
+ * turn      of a row that a governed queue has found due or leased: its lane behind a "=" (lanes.ts).
+ * queue_lanes  lanes in which rows wait, or whose rate remembers claims. `opens_at`: when to look at it, NULL = once a place is
+ *           freed. Triggers see to that, so that no statement can forget it; those of held fibers do not touch `turn`.
  * waits     which parked fiber waits for which name: written when it parks, removed when it is claimed.
- * messages  the mailbox; message_ids remembers ids for ever after, so that consuming does not undo deduplication.
+ * messages  the mailbox; message_ids remembers ids for ever after, so that consuming does not undo deduplication. Its column
+ *           `own` tells ids of the engine's own messages (`once`) from those that senders chose.
  * runs_unwell  failed and cancelled runs, in the order of lists: they are few and looked for often, behind many that completed.
  * run_metadata  one row per pair (1.6 µs), in the order of lists. A filter reads what it returns: 0.1 ms for 20 of 100,000
  *           runs, where json_extract over all of them took 63 ms, in which the process does nothing else.
@@ -61,6 +65,8 @@ CREATE TABLE fibers (
   fingerprint TEXT NOT NULL,
   queue TEXT NOT NULL,
   priority REAL NOT NULL,
+  lane TEXT,
+  turn TEXT,
   seq INTEGER NOT NULL,
   owner TEXT,
   epoch INTEGER,
@@ -75,9 +81,11 @@ CREATE TABLE fibers (
   value TEXT NOT NULL,
   UNIQUE (run, key)
 ) STRICT;
-CREATE INDEX fibers_ready ON fibers (queue, fingerprint, priority DESC, ready_at) WHERE owner IS NULL AND ready_at IS NOT NULL;
+CREATE INDEX fibers_ready ON fibers (queue, fingerprint, priority DESC, ready_at) WHERE owner IS NULL AND ready_at IS NOT NULL AND turn IS NULL;
+CREATE INDEX fibers_turns ON fibers (queue, turn, fingerprint, priority DESC, ready_at) WHERE owner IS NULL AND turn IS NOT NULL AND cancel IS NULL;
+CREATE INDEX fibers_places ON fibers (queue, turn) WHERE owner IS NOT NULL AND turn IS NOT NULL;
 CREATE INDEX fibers_held ON fibers (owner) WHERE owner IS NOT NULL;
-CREATE INDEX fibers_cancelled ON fibers (owner) WHERE cancel IS NOT NULL;
+CREATE INDEX fibers_cancelled ON fibers (owner, queue) WHERE cancel IS NOT NULL;
 CREATE INDEX fibers_open ON fibers (run, parent, fork) WHERE parent IS NOT NULL AND ended IS NULL;
 CREATE INDEX fibers_ended ON fibers (run, parent, fork, ordinal) WHERE ended IS NOT NULL;
 
@@ -114,6 +122,7 @@ CREATE TABLE messages (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   run TEXT NOT NULL,
   id TEXT,
+  once TEXT,
   name TEXT NOT NULL,
   sent_at REAL NOT NULL,
   data TEXT NOT NULL
@@ -123,14 +132,49 @@ CREATE INDEX messages_mailbox ON messages (run, name);
 CREATE TABLE message_ids (
   run TEXT NOT NULL,
   id TEXT NOT NULL,
-  PRIMARY KEY (run, id)
+  own INTEGER NOT NULL,
+  PRIMARY KEY (run, id, own)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE workers (
   id TEXT NOT NULL PRIMARY KEY,
   epoch INTEGER NOT NULL,
-  lease_until REAL NOT NULL
+  lease_until REAL NOT NULL,
+  about TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE schedules (
+  id TEXT NOT NULL PRIMARY KEY,
+  spec TEXT NOT NULL,
+  next_at REAL,
+  last_at REAL,
+  last_run TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue_rules (
+  queue TEXT NOT NULL PRIMARY KEY,
+  rules TEXT NOT NULL,
+  rate TEXT NOT NULL,
+  last TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue_lanes (
+  queue TEXT NOT NULL,
+  turn TEXT NOT NULL,
+  opens_at REAL,
+  rate TEXT NOT NULL,
+  PRIMARY KEY (queue, turn)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX queue_lanes_turns ON queue_lanes (queue, turn, opens_at) WHERE opens_at IS NOT NULL;
+CREATE INDEX queue_lanes_opening ON queue_lanes (queue, opens_at, turn) WHERE opens_at IS NOT NULL;
+CREATE TRIGGER place_left AFTER UPDATE OF turn ON fibers WHEN OLD.turn IS NOT NULL AND OLD.owner IS NOT NULL AND NEW.turn IS NULL
+BEGIN
+  UPDATE queue_lanes SET opens_at = 0 WHERE queue = OLD.queue AND turn = OLD.turn AND opens_at IS NULL;
+END;
+CREATE TRIGGER place_gone AFTER DELETE ON fibers WHEN OLD.turn IS NOT NULL AND OLD.owner IS NOT NULL
+BEGIN
+  UPDATE queue_lanes SET opens_at = 0 WHERE queue = OLD.queue AND turn = OLD.turn AND opens_at IS NULL;
+END;
 
 CREATE TABLE counters (
   name TEXT NOT NULL PRIMARY KEY,

@@ -1,8 +1,12 @@
+import { resolve } from "node:path";
 import type { Clock } from "../../domain/ambient.ts";
 import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import type { EndStatus, RunRecord } from "../../domain/run.ts";
 import { type Capabilities, SQLITE } from "../../ports/capabilities.ts";
+import type { Wire } from "../../domain/wire.ts";
+import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
+import { refuseUnsendable } from "../../ports/new-message.ts";
 import type {
   ClaimRequest,
   GuardRequest,
@@ -11,7 +15,9 @@ import type {
   LeaseGuard,
   SweepOutcome,
   Which,
+  WorkerRecord,
 } from "../../ports/queue.ts";
+import type { ScheduleRecord } from "../../ports/schedule.ts";
 import type {
   ChildResult,
   CommitOutcome,
@@ -30,9 +36,10 @@ import type {
   Transition,
   WakeHint,
 } from "../../ports/store.ts";
+import { ofRun } from "../../ports/transact.ts";
 import { insertDefinition, readBlob, readDefinition } from "./blobs.ts";
 import { cancelRun } from "./cancel.ts";
-import { claim, dueFibers, nextDue } from "./claim.ts";
+import { anyDue, claim, markAll, mustMark, nextDue } from "./claim.ts";
 import { Batch } from "./commit.ts";
 import type { Connection } from "./driver.ts";
 import { history } from "./events.ts";
@@ -41,9 +48,14 @@ import { Hints } from "./hints.ts";
 import { listRuns } from "./list.ts";
 import { allMessages, deliver } from "./messages.ts";
 import { migrate } from "./migrations.ts";
+import { checkRules, type QueueRules } from "../../ports/queue-rules.ts";
+import { allGoverned, putRules } from "./rules.ts";
 import { PRUNE_CHUNK, pruneChunk } from "./prune.ts";
 import { childrenOf, createRun, fibersOf, loadRun, revive } from "./runs.ts";
-import { anyExpired, heartbeat, register, release, sweep } from "./workers.ts";
+import { allSchedules, moveSchedule, putSchedule, removeSchedule } from "./schedules.ts";
+import { transaction } from "./transaction.ts";
+import { otherTurn, takeTurn } from "./turns.ts";
+import { allWorkers, anyExpired, heartbeat, register, release, sweep } from "./workers.ts";
 import { Work } from "./work.ts";
 
 /** The contract on one SQLite file. Each operation is synchronous inside, so a process never waits for itself. */
@@ -52,6 +64,8 @@ export class SqliteStore implements Store {
   readonly #db: Connection;
   readonly #now: () => number;
   readonly #hints: Hints;
+  /** What names the database among all stores of this process. */
+  readonly #name: unknown;
   #closed = false;
 
   readonly guard?: (request: GuardRequest) => LeaseGuard;
@@ -59,7 +73,8 @@ export class SqliteStore implements Store {
   /** With a clock of its own (tests) there is no guard: its thread only knows the system's. */
   constructor(db: Connection, clock: Pick<Clock, "now"> | undefined) {
     this.#db = db;
-    const { path } = db;
+    const { path, driver } = db;
+    this.#name = path === undefined ? driver : resolve(path);
     if (clock === undefined && path !== undefined) this.guard = (request) => guardLease(path, request);
     const time = clock ?? Date;
     this.#now = () => time.now();
@@ -71,31 +86,35 @@ export class SqliteStore implements Store {
   }
 
   /** One transaction; what it made ready is told only once it is durable. */
-  async #write<T>(operation: (work: Work) => T): Promise<T> {
-    return this.#tell((work) => this.#db.write(() => operation(work)));
+  #write<T>(operation: (work: Work) => T): Promise<T> {
+    return this.#inTurn(() => this.#tell((work) => this.#db.write(() => operation(work))));
   }
 
   /** Leases need no sync of their own. */
-  async #writeLease<T>(operation: (work: Work) => T): Promise<T> {
-    return this.#tell((work) => this.#db.writeLease(() => operation(work)));
+  #writeLease<T>(operation: (work: Work) => T): Promise<T> {
+    return this.#inTurn(() => this.#tell((work) => this.#db.writeLease(() => operation(work))));
+  }
+
+  /** At once, unless a transaction is open. */
+  async #inTurn<T>(operation: () => T | Promise<T>): Promise<T> {
+    for (let other = otherTurn(this.#name); other !== undefined; other = otherTurn(this.#name)) await other;
+    this.#open();
+    return operation();
   }
 
   #tell<T>(operation: (work: Work) => T): T {
-    this.#open();
     const work = new Work(this.#db, this.#now());
     const result = operation(work);
     this.#hints.tell(work.hint());
     return result;
   }
 
-  async #read<T>(operation: (db: Connection) => T): Promise<T> {
-    this.#open();
-    return this.#db.read(() => operation(this.#db));
+  #read<T>(operation: (db: Connection) => T): Promise<T> {
+    return this.#inTurn(() => this.#db.read(() => operation(this.#db)));
   }
 
-  async migrate(): Promise<void> {
-    this.#open();
-    this.#db.read(() => migrate(this.#db, this.#now));
+  migrate(options?: MigrateOptions): Promise<MigrationReport> {
+    return this.#read((db) => migrate(db, this.#now, options));
   }
 
   async createRuns(runs: readonly NewRun[]): Promise<readonly CreateOutcome[]> {
@@ -107,7 +126,29 @@ export class SqliteStore implements Store {
     return batch.length === 0 ? [] : this.#write((work) => new Batch(work).commit(batch));
   }
 
-  signal(message: NewMessage): Promise<SignalOutcome> {
+  /**
+   * `tx` is the driver's own database: run statements with it, and leave COMMIT and ROLLBACK to the store. While the
+   * transaction is open the file stands still for everybody, the heartbeats of this process included: work that lasts nearly
+   * as long as a lease makes the worker give its fibers up, this one too.
+   */
+  transact(run: RunId, work: (tx: unknown) => Promise<Transition | undefined>): Promise<CommitOutcome | undefined> {
+    const checked = async (tx: unknown): Promise<Transition | undefined> => {
+      const transition = await work(tx);
+      this.#open();
+      return ofRun(run, transition);
+    };
+    return this.#inTurn(() =>
+      takeTurn(this.#name, async () => {
+        let told: Work | undefined;
+        const outcome = await transaction(this.#db, checked, () => (told = new Work(this.#db, this.#now())));
+        if (outcome?.status === "committed") this.#hints.tell(told?.hint());
+        return outcome;
+      }),
+    );
+  }
+
+  async signal(message: NewMessage): Promise<SignalOutcome> {
+    refuseUnsendable(message);
     return this.#write((work) => deliver(work, message));
   }
 
@@ -142,11 +183,12 @@ export class SqliteStore implements Store {
     return this.#read((db) => allMessages(db, run));
   }
 
-  revive(revival: Revival): Promise<"revived" | "not-ended" | "unknown"> {
+  async revive(revival: Revival): Promise<"revived" | "not-ended" | "unknown"> {
+    revival.messages.forEach(refuseUnsendable);
     return this.#write((work) => revive(work, revival));
   }
 
-  /** In chunks, with a turn of the event loop between them: neither other processes nor this one stand still. */
+  /** In chunks. */
   async prune({
     endedBefore,
     limit = Number.POSITIVE_INFINITY,
@@ -161,7 +203,7 @@ export class SqliteStore implements Store {
       const deleted = chunk <= 0 ? 0 : await this.#write(({ db }) => pruneChunk(db, endedBefore, chunk, statuses));
       pruned += deleted;
       if (deleted < PRUNE_CHUNK) return pruned;
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
   }
 
@@ -180,18 +222,27 @@ export class SqliteStore implements Store {
     return this.#read((db) => readBlob(db, hash));
   }
 
-  async register(worker: WorkerId, leaseMs: number): Promise<{ readonly epoch: number }> {
-    return { epoch: await this.#write((work) => register(work, worker, leaseMs)) };
+  async register(worker: WorkerId, leaseMs: number, about: Wire = null): Promise<{ readonly epoch: number }> {
+    return { epoch: await this.#write((work) => register(work, worker, leaseMs, about)) };
+  }
+
+  workers(): Promise<readonly WorkerRecord[]> {
+    return this.#read(allWorkers);
   }
 
   /** Looks without the write lock first: an idle worker that polls stands in nobody's way. */
   async claim(request: ClaimRequest): Promise<readonly LeasedFiber[]> {
-    const due = await this.#read((db) => (request.limit < 1 ? [] : dueFibers(db, request, this.#now(), 1)));
-    return due.length === 0 ? [] : this.#writeLease((work) => claim(work, request));
+    const due = request.limit >= 1 && (await this.#read((db) => anyDue(db, request, this.#now())));
+    if (!due) return [];
+    for (;;) {
+      const { fibers, more } = await this.#writeLease((work) => claim(work, request));
+      if (fibers.length > 0 || !more) return fibers;
+      await nextTurn();
+    }
   }
 
-  heartbeat(worker: WorkerId, epoch: number, leaseMs: number): Promise<HeartbeatOutcome> {
-    return this.#writeLease((work) => heartbeat(work, worker, epoch, leaseMs));
+  heartbeat(worker: WorkerId, epoch: number, leaseMs: number, about?: Wire): Promise<HeartbeatOutcome> {
+    return this.#writeLease((work) => heartbeat(work, { worker, epoch, leaseMs, about }));
   }
 
   /** Looks without the write lock first: in a healthy cluster there is nothing to sweep. */
@@ -204,8 +255,37 @@ export class SqliteStore implements Store {
     return this.#writeLease((work) => release(work, worker, epoch, which));
   }
 
-  nextDue(wanted: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined> {
-    return this.#read((db) => nextDue(db, wanted));
+  async nextDue(wanted: Pick<ClaimRequest, "queues" | "fingerprints">): Promise<number | undefined> {
+    while (await this.#read((db) => mustMark(db, wanted, this.#now()))) {
+      await this.#writeLease((work) => markAll(work, wanted));
+      await nextTurn();
+    }
+    return this.#read((db) => nextDue(db, wanted, this.#now()));
+  }
+
+  async putQueueRules(rules: readonly QueueRules[]): Promise<void> {
+    const checked = checkRules(rules);
+    if (checked.length > 0) await this.#write((work) => putRules(work, checked));
+  }
+
+  queueRules(): Promise<readonly QueueRules[]> {
+    return this.#read((db) => allGoverned(db).map(({ rules }) => rules));
+  }
+
+  putSchedule(schedule: ScheduleRecord): Promise<void> {
+    return this.#write(({ db }) => putSchedule(db, schedule));
+  }
+
+  schedules(): Promise<readonly ScheduleRecord[]> {
+    return this.#read(allSchedules);
+  }
+
+  removeSchedule(id: string): Promise<boolean> {
+    return this.#write(({ db }) => removeSchedule(db, id));
+  }
+
+  moveSchedule(seen: ScheduleRecord, next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">): Promise<boolean> {
+    return this.#write(({ db }) => moveSchedule(db, seen, next));
   }
 
   subscribe(wake: (hint: WakeHint) => void): () => void {
@@ -217,6 +297,7 @@ export class SqliteStore implements Store {
     if (this.#closed) return;
     this.#closed = true;
     this.#hints.close();
+    if (otherTurn(this.#name) !== undefined) this.#db.rollback(); // libsql would keep the lock beyond the close
     try {
       this.#db.checkpoint();
     } finally {
@@ -228,3 +309,6 @@ export class SqliteStore implements Store {
     return this.close();
   }
 }
+
+/** Between two parts of a long operation: neither other processes nor this one stand still. */
+const nextTurn = async (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

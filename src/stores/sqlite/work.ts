@@ -1,13 +1,18 @@
 import type { RunId } from "../../domain/ids.ts";
 import type { WakeHint } from "../../ports/store.ts";
 import type { Connection } from "./driver.ts";
-import { numberIn } from "./rows.ts";
+import { numberIn, textIn } from "./rows.ts";
+
+const PLACE_OF_FIBER =
+  "SELECT 1 AS yes FROM fibers WHERE run = ? AND key = ? AND owner IS NOT NULL AND turn IS NOT NULL";
+const PLACE_OF_RUN = "SELECT 1 AS yes FROM fibers WHERE run = ? AND owner IS NOT NULL AND turn IS NOT NULL LIMIT 1";
 
 /** One write under way: its instant, the numbers it hands out, and what to tell subscribers once it is durable. */
 export class Work {
   readonly db: Connection;
   readonly now: number;
   #lastEvent: number | undefined;
+  #governed: ReadonlySet<string> | undefined;
   #ready = false;
   readonly #runs = new Set<RunId>();
 
@@ -20,6 +25,24 @@ export class Work {
   nextEvent(): number {
     this.#lastEvent ??= numberIn(this.db.get("SELECT coalesce(max(seq), 0) AS n FROM events"), "n");
     return ++this.#lastEvent;
+  }
+
+  /** Whether the queue has rules. The write lock is held, so one look at the table serves the whole batch. */
+  isGoverned(queue: string): boolean {
+    return this.#governedNames().has(queue);
+  }
+
+  /** Whether a row of this run holds a place in a governed queue, for which somebody may wait. */
+  holdsPlace(run: RunId, fiber?: string): boolean {
+    if (this.#governedNames().size === 0) return false;
+    const row = fiber === undefined ? this.db.get(PLACE_OF_RUN, run) : this.db.get(PLACE_OF_FIBER, run, fiber);
+    return row !== undefined;
+  }
+
+  #governedNames(): ReadonlySet<string> {
+    return (this.#governed ??= new Set(
+      this.db.all("SELECT queue FROM queue_rules").map((row) => textIn(row, "queue")),
+    ));
   }
 
   noteReady(): void {

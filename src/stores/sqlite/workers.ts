@@ -1,11 +1,12 @@
 import type { WorkerId } from "../../domain/ids.ts";
-import type { FiberRef, HeartbeatOutcome, SweepOutcome, Which } from "../../ports/queue.ts";
+import type { FiberRef, HeartbeatOutcome, SweepOutcome, Which, WorkerRecord } from "../../ports/queue.ts";
+import type { Wire } from "../../domain/wire.ts";
 import type { Connection } from "./driver.ts";
-import { fiberKeyIn, numberIn, runIdIn, textIn, workerIdIn } from "./rows.ts";
-import { original } from "./text.ts";
+import { fiberKeyIn, numberIn, numberOrNull, runIdIn, textIn, workerIdIn, workerRecord } from "./rows.ts";
+import { json, original } from "../../ports/stored-text.ts";
 import type { Work } from "./work.ts";
 
-const HAND_BACK = "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = ? WHERE owner = ?";
+const HAND_BACK = "UPDATE fibers SET owner = NULL, epoch = NULL, turn = NULL, ready_at = ? WHERE owner = ?";
 
 function handBackAll(work: Work, worker: string): number {
   const fibers = work.db.run(HAND_BACK, work.now, worker);
@@ -15,29 +16,46 @@ function handBackAll(work: Work, worker: string): number {
 
 const NEXT_EPOCH = "UPDATE counters SET value = value + 1 WHERE name = 'epoch' RETURNING value";
 const UPSERT_WORKER = `
-  INSERT INTO workers (id, epoch, lease_until) VALUES (?, ?, ?)
-  ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lease_until = excluded.lease_until`;
+  INSERT INTO workers (id, epoch, lease_until, about) VALUES (?, ?, ?, ?)
+  ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, lease_until = excluded.lease_until, about = excluded.about`;
 
 /** Epochs grow across the store, so that rows of dead workers need not be kept to remember theirs. */
-export function register(work: Work, worker: WorkerId, leaseMs: number): number {
+export function register(work: Work, worker: WorkerId, leaseMs: number, about: Wire): number {
   handBackAll(work, worker);
   const epoch = numberIn(work.db.get(NEXT_EPOCH), "value");
-  work.db.run(UPSERT_WORKER, worker, epoch, work.now + leaseMs);
+  work.db.run(UPSERT_WORKER, worker, epoch, work.now + leaseMs, json(about));
   return epoch;
 }
+
+const WORKERS = `
+  SELECT id, epoch, lease_until, about, (SELECT count(*) FROM fibers WHERE owner = workers.id) AS held
+  FROM workers ORDER BY id`;
+
+export const allWorkers = (db: Connection): readonly WorkerRecord[] => db.all(WORKERS).map(workerRecord);
+
+const RENEW = "UPDATE workers SET lease_until = ?, about = coalesce(?, about) WHERE id = ? AND epoch = ?";
+const NEXT_EXPIRY = "SELECT min(lease_until) AS at FROM workers WHERE id <> ?";
 
 const CANCELLED =
   "SELECT run, key, cancel FROM fibers INDEXED BY fibers_cancelled WHERE owner = ? AND cancel IS NOT NULL";
 
-export function heartbeat({ db, now }: Work, worker: WorkerId, epoch: number, leaseMs: number): HeartbeatOutcome {
-  const renewed = db.run("UPDATE workers SET lease_until = ? WHERE id = ? AND epoch = ?", now + leaseMs, worker, epoch);
+export interface Beat {
+  readonly worker: WorkerId;
+  readonly epoch: number;
+  readonly leaseMs: number;
+  readonly about: Wire | undefined;
+}
+
+export function heartbeat({ db, now }: Work, { worker, epoch, leaseMs, about }: Beat): HeartbeatOutcome {
+  const renewed = db.run(RENEW, now + leaseMs, about === undefined ? null : json(about), worker, epoch);
   if (renewed === 0) return { status: "lost" };
   const cancelled = db.all(CANCELLED, worker).map((row) => ({
     run: runIdIn(row, "run"),
     fiber: fiberKeyIn(row, "key"),
     reason: original(textIn(row, "cancel")),
   }));
-  return { status: "alive", cancelled };
+  const next = numberOrNull(db.get(NEXT_EXPIRY, worker), "at");
+  return { status: "alive", cancelled, nextExpiryMs: next === null ? Number.POSITIVE_INFINITY : next - now };
 }
 
 export const anyExpired = (db: Connection, now: number): boolean =>
@@ -51,7 +69,7 @@ export function sweep(work: Work): SweepOutcome {
 }
 
 const RELEASE = `
-  UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = ?, deliveries = max(0, deliveries - 1)
+  UPDATE fibers SET owner = NULL, epoch = NULL, turn = NULL, ready_at = ?, deliveries = max(0, deliveries - 1)
   WHERE owner = ? AND epoch = ? AND run = ? AND key = ?`;
 
 export function release(work: Work, worker: WorkerId, epoch: number, which: Which | undefined): number {

@@ -69,9 +69,9 @@ export const cancel: AspectSuite = {
       const { worker, epoch } = held.lease;
       await scene.store.cancel(RUN, "why");
       const cancelled = [{ run: RUN, fiber: ROOT_FIBER, reason: "why" }];
-      expect(await scene.store.heartbeat(worker, epoch, 3_000)).toEqual({ status: "alive", cancelled });
+      expect(await scene.store.heartbeat(worker, epoch, 3_000)).toMatchObject({ status: "alive", cancelled });
       await scene.pass(transition(held, { acknowledgeCancel: true }));
-      expect(await scene.store.heartbeat(worker, epoch, 3_000)).toEqual({ status: "alive", cancelled: [] });
+      expect(await scene.store.heartbeat(worker, epoch, 3_000)).toMatchObject({ status: "alive", cancelled: [] });
     });
 
     it("tells a worker only of the fibers that it holds", async (scene) => {
@@ -79,7 +79,10 @@ export const cancel: AspectSuite = {
       await scene.hold(lease);
       await scene.pass(park(await scene.hold(lease, { id: OTHER_RUN })));
       await scene.store.cancel(OTHER_RUN, "why");
-      expect(await scene.store.heartbeat(lease.worker, lease.epoch, 3_000)).toEqual({ status: "alive", cancelled: [] });
+      expect(await scene.store.heartbeat(lease.worker, lease.epoch, 3_000)).toMatchObject({
+        status: "alive",
+        cancelled: [],
+      });
     });
 
     it("keeps the request for the next owner when the first one dies", async (scene) => {

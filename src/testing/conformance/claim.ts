@@ -15,6 +15,7 @@ export const claim: AspectSuite = {
       const run = newRun({ root: { priority: 3, aside: { big: "x" } } });
       await scene.store.createRuns([run]);
       const { leased: _leased, readyAt: _readyAt, ...root } = run.root;
+      scene.clock.advance(5);
       const [claimed] = await scene.claim(lease);
       expect(claimed).toMatchObject({
         ...root,
@@ -22,6 +23,7 @@ export const claim: AspectSuite = {
         fingerprint: FINGERPRINT,
         position: "leased",
         owner: lease,
+        claimedAt: START_MS + 5,
         seq: 0,
         deliveries: 1,
         messages: [],
@@ -123,33 +125,8 @@ export const claim: AspectSuite = {
 
 export const queues: AspectSuite = {
   aspect: "queues",
-  title: "orders and filters the queue",
+  title: "filters the queue",
   define({ it, expect }) {
-    it("hands out larger priorities first, then what was due earlier", async (scene) => {
-      const roots = [
-        { id: "late", priority: 0, readyAt: START_MS + 30 },
-        { id: "urgent-late", priority: 5, readyAt: START_MS + 20 },
-        { id: "early", priority: 0, readyAt: START_MS + 10 },
-        { id: "urgent-early", priority: 5, readyAt: START_MS + 15 },
-        { id: "patient", priority: -1, readyAt: START_MS },
-      ];
-      await scene.store.createRuns(roots.map(({ id, ...root }) => newRun({ id: runId(id), root })));
-      scene.clock.advance(100);
-      const lease = await scene.worker();
-      const order: string[] = [];
-      for (let i = 0; i < 5; i++) order.push(...(await scene.claim(lease, { limit: 1 })).map(({ run }) => run));
-      expect(order).toEqual(["urgent-early", "urgent-late", "early", "late", "patient"]);
-    });
-
-    it("answers one claim in the same order", async (scene) => {
-      const priorities = [1, 3, 2, 5, 4];
-      await scene.store.createRuns(
-        priorities.map((priority) => newRun({ id: runId(`p${priority}`), root: { priority } })),
-      );
-      const claimed = await scene.claim(await scene.worker());
-      expect(claimed.map(({ run }) => run)).toEqual(["p5", "p4", "p3", "p2", "p1"]);
-    });
-
     it("does not let a fiber that is not due hide one that is", async (scene) => {
       await scene.start({ id: RUN, root: { priority: 9, readyAt: START_MS + 1_000 } });
       await scene.start({ id: OTHER_RUN });
@@ -206,6 +183,37 @@ export const queues: AspectSuite = {
       const held = await scene.hold(await scene.worker(), { root: { queue: "mail", priority: 8 } });
       await scene.pass(handBack(held, START_MS));
       expect(await scene.fiber()).toMatchObject({ queue: "mail", priority: 8 });
+    });
+  },
+};
+
+export const order: AspectSuite = {
+  aspect: "order",
+  title: "orders the queue, over all runs",
+  define({ it, expect }) {
+    it("hands out larger priorities first, then what was due earlier", async (scene) => {
+      const roots = [
+        { id: "late", priority: 0, readyAt: START_MS + 30 },
+        { id: "urgent-late", priority: 5, readyAt: START_MS + 20 },
+        { id: "early", priority: 0, readyAt: START_MS + 10 },
+        { id: "urgent-early", priority: 5, readyAt: START_MS + 15 },
+        { id: "patient", priority: -1, readyAt: START_MS },
+      ];
+      await scene.store.createRuns(roots.map(({ id, ...root }) => newRun({ id: runId(id), root })));
+      scene.clock.advance(100);
+      const lease = await scene.worker();
+      const order: string[] = [];
+      for (let i = 0; i < 5; i++) order.push(...(await scene.claim(lease, { limit: 1 })).map(({ run }) => run));
+      expect(order).toEqual(["urgent-early", "urgent-late", "early", "late", "patient"]);
+    });
+
+    it("answers one claim in the same order", async (scene) => {
+      const priorities = [1, 3, 2, 5, 4];
+      await scene.store.createRuns(
+        priorities.map((priority) => newRun({ id: runId(`p${priority}`), root: { priority } })),
+      );
+      const claimed = await scene.claim(await scene.worker());
+      expect(claimed.map(({ run }) => run)).toEqual(["p5", "p4", "p3", "p2", "p1"]);
     });
   },
 };

@@ -18,6 +18,10 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  monotonic(): number {
+    return this.#nowMs;
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const alarm: Alarm = { at: this.#nowMs + delayMs, callback };
     this.#alarms.push(alarm);

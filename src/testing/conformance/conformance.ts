@@ -1,23 +1,34 @@
 import type { TestApi } from "./api.ts";
 import { cancel } from "./cancel.ts";
-import { claim, due, queues } from "./claim.ts";
+import { claim, due, order, queues } from "./claim.ts";
 import { batch, commit, reject } from "./commit.ts";
 import { ending, history } from "./ending.ts";
 import { atomic, fence } from "./fence.ts";
 import { childRuns, forks } from "./forks.ts";
+import { governedModel } from "./governed-model.ts";
+import { governedBirth, governedDue, governedStops } from "./governed-rows.ts";
+import { lanes } from "./lanes.ts";
 import { leases, release } from "./leases.ts";
-import { closing, hints, migrating, reopening } from "./lifecycle.ts";
+import { closing, hints, reopening } from "./lifecycle.ts";
 import { listing } from "./listing.ts";
 import { mailbox } from "./mailbox.ts";
+import { migrating } from "./migrations.ts";
 import { modelled } from "./model-check.ts";
+import { once } from "./once.ts";
 import { parking } from "./parking.ts";
 import { payload } from "./payload.ts";
+import { governedPlaces, keptRules } from "./queue-rules.ts";
+import { rates } from "./rates.ts";
 import { blobs, definitions, retention } from "./retention.ts";
 import { reviving } from "./revival.ts";
 import { runs, statuses } from "./runs.ts";
+import { schedules } from "./schedules.ts";
+import { shard } from "./shard.ts";
 import { start } from "./start.ts";
 import { type AspectSuite, defineAspect } from "./suite.ts";
+import { transact } from "./transact.ts";
 import type { UnderTest } from "./under-test.ts";
+import { workers } from "./workers.ts";
 
 const SUITES: readonly AspectSuite[] = [
   runs,
@@ -25,9 +36,19 @@ const SUITES: readonly AspectSuite[] = [
   start,
   claim,
   queues,
+  order,
   due,
+  keptRules,
+  governedPlaces,
+  governedBirth,
+  governedStops,
+  governedDue,
+  governedModel,
+  lanes,
+  rates,
   leases,
   release,
+  workers,
   fence,
   commit,
   atomic,
@@ -35,6 +56,7 @@ const SUITES: readonly AspectSuite[] = [
   reject,
   parking,
   mailbox,
+  once,
   cancel,
   forks,
   childRuns,
@@ -46,6 +68,9 @@ const SUITES: readonly AspectSuite[] = [
   blobs,
   reviving,
   payload,
+  schedules,
+  transact,
+  shard,
   migrating,
   hints,
   closing,

@@ -89,7 +89,7 @@ export const leases: AspectSuite = {
       await scene.hold(lease, { id: OTHER_RUN });
       for (let i = 0; i < 5; i++) {
         scene.clock.advance(LEASE_MS - 1);
-        expect(await beat(scene, lease)).toEqual(ALIVE);
+        expect(await beat(scene, lease)).toMatchObject(ALIVE);
         expect(await scene.store.sweep()).toEqual({ workers: [], fibers: 0 });
       }
     });
@@ -108,7 +108,7 @@ export const leases: AspectSuite = {
       const lease = await scene.worker();
       const held = await scene.hold(lease);
       scene.clock.advance(LEASE_MS * 10);
-      expect(await beat(scene, lease)).toEqual(ALIVE);
+      expect(await beat(scene, lease)).toMatchObject(ALIVE);
       expect(await scene.store.sweep()).toEqual({ workers: [], fibers: 0 });
       await scene.pass(transition(held));
     });
@@ -226,7 +226,7 @@ export const release: AspectSuite = {
     it("leaves the worker registered", async (scene) => {
       const { lease } = await scene.hold(await scene.worker());
       await scene.store.release(lease.worker, lease.epoch);
-      expect(await beat(scene, lease)).toEqual(ALIVE);
+      expect(await beat(scene, lease)).toMatchObject(ALIVE);
       expect(await scene.claimedKeys(lease)).toEqual([`${RUN}/${ROOT_FIBER}`]);
     });
 

@@ -6,43 +6,17 @@ import {
   newMessage,
   newRun,
   OTHER_RUN,
+  OTHER_WORKER,
   QUEUE,
   RUN,
   START_MS,
   storedDefinition,
   WORKER,
 } from "./records.ts";
+import { claimedCount, fill, govern } from "./governing.ts";
 import { rejection, Scene } from "./scene.ts";
 import type { AspectSuite } from "./suite.ts";
 import { endRun, newEvent, park, transition } from "./transitions.ts";
-
-export const migrating: AspectSuite = {
-  aspect: "migrate",
-  title: "sets itself up",
-  define({ it, expect }) {
-    it("may be asked again, also with data in it", async (scene) => {
-      await scene.start();
-      const before = await scene.picture(RUN);
-      await scene.store.migrate();
-      expect(await scene.picture(RUN)).toEqual(before);
-    });
-
-    it("may be asked several times at once", async ({ store }) => {
-      await Promise.all([store.migrate(), store.migrate(), store.migrate()]);
-      expect(await store.list({})).toEqual({ items: [] });
-    });
-
-    it("says what it is", async ({ store }) => {
-      const { name, durable, shared, gather } = store.capabilities;
-      expect([typeof name, typeof durable, typeof shared, ["microtask", "turn"].includes(gather)]).toEqual([
-        "string",
-        "boolean",
-        "boolean",
-        true,
-      ]);
-    });
-  },
-};
 
 /** The first hint that fits. Nothing sleeps: a hint that never comes is the time-out of the case. */
 const hintThat = async (
@@ -253,7 +227,7 @@ export const reopening: AspectSuite = {
         const owner = (await scene.fiber())?.owner;
         if (owner === undefined) throw new Error("the lease was lost");
         await scene.pass(transition({ run: RUN, fiber: ROOT_FIBER, lease: owner, seq: 0 }));
-        expect(await scene.store.heartbeat(owner.worker, owner.epoch, 1_000)).toEqual({
+        expect(await scene.store.heartbeat(owner.worker, owner.epoch, 1_000)).toMatchObject({
           status: "alive",
           cancelled: [],
         });
@@ -268,6 +242,28 @@ export const reopening: AspectSuite = {
       },
       async (scene) => expect((await scene.worker()).epoch).toBeGreaterThan(epoch),
     );
+
+    if (underTest.lacks?.["queue-rules"] === undefined) {
+      across(
+        "keeps rules, places, and what rates remember",
+        async (scene) => {
+          await govern(scene, { concurrency: 2, lane: { rate: { count: 1, perMs: 60_000 } } });
+          for (const lane of ["red", "blue", "green"]) await fill(scene, lane, 2);
+          await scene.claim(await scene.worker(), { limit: 1 });
+        },
+        async (scene) => {
+          expect(await scene.store.queueRules()).toEqual([
+            { queue: QUEUE, concurrency: 2, lane: { rate: { count: 1, perMs: 60_000 } } },
+          ]);
+          const other = await scene.worker(OTHER_WORKER);
+          expect(await claimedCount(scene, other)).toBe(1);
+          await govern(scene, { lane: { rate: { count: 1, perMs: 60_000 } } });
+          expect(await claimedCount(scene, other)).toBe(1);
+          scene.clock.advance(60_000);
+          expect(await claimedCount(scene, other)).toBe(0);
+        },
+      );
+    }
 
     across(
       "sweeps workers that died while it was closed",

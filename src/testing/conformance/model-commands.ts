@@ -65,7 +65,7 @@ export class CommandGenerator {
   next(): Command {
     const absent = WORKERS.find((worker) => !this.#model.workers.has(worker));
     if (absent !== undefined && this.#random.chance(0.6)) return { kind: "register", worker: absent };
-    const kind = this.#kind();
+    const kind = this.#random.chance(0.6) ? (this.#missing() ?? this.#kind()) : this.#kind();
     switch (kind) {
       case "create":
         return { kind, runs: Array.from({ length: this.#random.int(1, 2) }, () => this.#run()) };
@@ -90,6 +90,12 @@ export class CommandGenerator {
     }
   }
 
+  /** Without runs, or without any that is held, most commands would mean nothing; a short sequence has none to spare. */
+  #missing(): "create" | "claim" | undefined {
+    if (this.#model.runs.size === 0) return "create";
+    return this.#beliefs.held.length === 0 ? "claim" : undefined;
+  }
+
   #kind(): Command["kind"] {
     let ticket = this.#random.int(
       1,
@@ -100,7 +106,8 @@ export class CommandGenerator {
   }
 
   #anyRun(): RunId {
-    return this.#random.chance(0.03) ? STRANGER : (this.#random.pick(RUNS) ?? STRANGER);
+    const there = this.#random.chance(0.7) ? this.#random.pick([...this.#model.runs.keys()]) : undefined;
+    return there ?? (this.#random.chance(0.1) ? STRANGER : (this.#random.pick(RUNS) ?? STRANGER));
   }
 
   /** A lease that a worker believes in; now and then one that never was. */
@@ -125,7 +132,7 @@ export class CommandGenerator {
     const name = this.#random.pick(NAMES) ?? "a";
     const sentAt = this.#model.now;
     if (this.#random.chance(0.3)) return anonymousMessage({ run, name, sentAt });
-    return newMessage({ run, name, id: `${name}${this.#random.int(1, 12)}`, sentAt });
+    return newMessage({ run, name, id: `${name}${this.#random.int(1, 4)}`, sentAt });
   }
 
   /** A short time, or none at all. */

@@ -1,5 +1,5 @@
 import { checkInvariants } from "../../engine/invariants.ts";
-import type { Expect, TestApi } from "./api.ts";
+import type { Expect, TestApi, TestFunction } from "./api.ts";
 import { ManualClock } from "./clock.ts";
 import { START_MS } from "./records.ts";
 import { Scene } from "./scene.ts";
@@ -11,6 +11,8 @@ export interface AspectSuite {
   /** Finishes the sentence "a store …". */
   readonly title: string;
   readonly define: (suite: Suite) => void;
+  /** Cases of a store that lacks the aspect: how it says so. */
+  readonly otherwise?: (suite: Suite) => void;
 }
 
 export interface Suite {
@@ -31,17 +33,26 @@ export interface CaseOptions {
   readonly checked?: boolean;
 }
 
-export function defineAspect({ aspect, title, define }: AspectSuite, underTest: UnderTest, api: TestApi): void {
-  const lack = underTest.lacks?.[aspect] ?? withoutReopen(aspect, underTest);
-  const test = lack === undefined ? api.test : api.test.skip;
+export function defineAspect(
+  { aspect, title, define, otherwise }: AspectSuite,
+  underTest: UnderTest,
+  api: TestApi,
+): void {
+  const lack = underTest.lacks?.[aspect] ?? withoutMeans(aspect, underTest);
   const reason = lack === undefined ? "" : ` [skipped: ${lack}]`;
-  api.describe(`${title}${reason}`, () => {
-    const it: Suite["it"] = (name, body, options) => {
+  const suiteOf = (test: TestFunction): Suite => ({
+    it: (name, body, options) => {
       test(name, async () => {
         await runCase(underTest, api.expect, body, options);
       });
-    };
-    define({ it, expect: api.expect, underTest, openScene: async () => openScene(underTest, api.expect) });
+    },
+    expect: api.expect,
+    underTest,
+    openScene: async () => openScene(underTest, api.expect),
+  });
+  api.describe(`${title}${reason}`, () => {
+    define(suiteOf(lack === undefined ? api.test : api.test.skip));
+    if (lack !== undefined) otherwise?.(suiteOf(api.test));
   });
 }
 
@@ -64,5 +75,9 @@ async function openScene(underTest: UnderTest, expect: Expect): Promise<OpenScen
   return { scene: new Scene(store, clock, expect), [Symbol.asyncDispose]: async () => store[Symbol.asyncDispose]() };
 }
 
-const withoutReopen = (aspect: Aspect, underTest: UnderTest): string | undefined =>
-  aspect === "reopen" && underTest.reopen === undefined ? "there is no way to open the same data again" : undefined;
+function withoutMeans(aspect: Aspect, underTest: UnderTest): string | undefined {
+  if (aspect === "reopen" && underTest.reopen === undefined) return "there is no way to open the same data again";
+  if (aspect === "transact" && underTest.scratch === undefined)
+    return "it has no transactions that a step could take part in";
+  return undefined;
+}

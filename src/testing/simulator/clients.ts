@@ -61,8 +61,14 @@ export class Clients {
     const flow = this.#random.pick(this.#cluster.flows);
     if (flow === undefined) return;
     const { startAt } = this.#random.chance(0.1) ? { startAt: this.#cluster.loop.now + 700 } : { startAt: undefined };
+    const { key } = this.#random.chance(0.5) ? { key: this.#random.pick(["red", "blue"]) } : { key: undefined };
     this.#ask(
-      (member) => member.engine.start(flow, input, { id, ...(startAt !== undefined && { startAt }) }),
+      (member) =>
+        member.engine.start(flow, input, {
+          id,
+          ...(startAt !== undefined && { startAt }),
+          ...(key !== undefined && { lane: key }),
+        }),
       () => {
         this.#unstarted -= 1;
       },

@@ -3,6 +3,7 @@ import type { Fingerprint, WorkerId } from "../../domain/ids.ts";
 import type { Definition } from "../../definition/definition.ts";
 import type { StepContext } from "../../dsl/context.ts";
 import { Registry } from "../../engine/registry.ts";
+import type { QueueRules } from "../../ports/queue-rules.ts";
 import type { CommitOutcome, Store, Transition } from "../../ports/store.ts";
 import { Engine } from "../../runner/engine.ts";
 import { Commit } from "../../stores/memory/commit.ts";
@@ -14,6 +15,7 @@ import type { SimulatedHost } from "./flows.ts";
 import { Ledger } from "./ledger.ts";
 import { SimulationLoop } from "./loop.ts";
 import { Oracle } from "./oracle.ts";
+import { Places } from "./places.ts";
 import { SimulatedProcess } from "./process.ts";
 import { describeAnswer, describeCall } from "./speak.ts";
 import { Trace, Violation } from "./trace.ts";
@@ -51,10 +53,13 @@ export class Cluster {
   readonly weather: Weather;
   readonly trace: Trace;
   readonly flows: readonly Definition[];
+  /** Queues that steps name; not every process serves all of them. */
+  readonly queues: readonly string[] = QUEUES;
   /** The store without a network before it. */
   readonly store: Store;
   readonly tables: Tables;
   readonly oracle: Oracle;
+  readonly places: Places;
   readonly ledger: Ledger;
   readonly #work: Random;
   readonly #startedAt: number;
@@ -80,6 +85,7 @@ export class Cluster {
     });
     this.tables = captured[0] as Tables;
     this.oracle = new Oracle(this.tables, definitionsOf(flows), () => this.loop.now);
+    this.places = new Places(this.tables, () => this.loop.now);
     this.ledger = new Ledger({
       holdsLease: (worker, epoch) => this.#holdsLease(worker, epoch),
       isRecorded: (run, purpose, path, visit) => this.#isRecorded(run, purpose, path, visit),
@@ -121,6 +127,7 @@ export class Cluster {
       loop: this.loop,
       weather: this.weather,
       gather: this.random.chance(0.5) ? "microtask" : "turn",
+      inFlight: this.random.chance(0.5) ? 1 : 2,
       applied: (call, apply) => this.#applied(call, apply),
     });
     const registry = new Registry();
@@ -158,6 +165,13 @@ export class Cluster {
     );
   }
 
+  /** Puts rules into the store. */
+  govern(rules: QueueRules): void {
+    this.note("rules", JSON.stringify(rules));
+    void this.store.putQueueRules([rules]);
+    this.guard(() => this.places.put(rules));
+  }
+
   kill(member: Member): void {
     this.note(member.process.name, "dies");
     member.process.kill();
@@ -184,7 +198,7 @@ export class Cluster {
               apply as () => Promise<readonly CommitOutcome[]>,
             ) as Promise<T>)
           : apply();
-      if (!READS.has(call.operation)) this.#look(answering);
+      if (!READS.has(call.operation)) this.#look(call.operation, answering);
       const answer = await answering;
       if (!QUIET.has(call.operation)) this.note(call.process, `${describeCall(call)} → ${describeAnswer(answer)}`);
       return answer;
@@ -196,9 +210,10 @@ export class Cluster {
   }
 
   /** The call has been applied; whoever waits for its answer hears of a violation, and nobody else has to. */
-  #look(answering: Promise<unknown>): void {
+  #look(operation: string, answering: Promise<unknown>): void {
     answering.catch(() => undefined);
     this.oracle.check();
+    this.places.check(operation);
   }
 
   #holdsLease(worker: string, epoch: number): boolean {
@@ -297,8 +312,8 @@ function definitionsOf(flows: readonly Definition[]): ReadonlyMap<Fingerprint, D
 function watched(store: Store, heard: (epoch: number) => void): Store {
   return {
     ...store,
-    register: async (worker, leaseMs) => {
-      const answer = await store.register(worker, leaseMs);
+    register: async (worker, leaseMs, about) => {
+      const answer = await store.register(worker, leaseMs, about);
       heard(answer.epoch);
       return answer;
     },

@@ -1,5 +1,5 @@
 import { FlujoError } from "../../domain/errors.ts";
-import type { Capabilities } from "../../ports/capabilities.ts";
+import { type Capabilities, MEMORY } from "../../ports/capabilities.ts";
 import type { Store } from "../../ports/store.ts";
 import type { SimulatedProcess } from "./process.ts";
 import type { SimulationLoop } from "./loop.ts";
@@ -11,6 +11,7 @@ export interface FaultyStoreDeps {
   readonly loop: SimulationLoop;
   readonly weather: Weather;
   readonly gather: Capabilities["gather"];
+  readonly inFlight: Capabilities["inFlight"];
   /** Called around every call that reaches the store; the cluster looks at the store here. */
   readonly applied: <T>(call: Call, apply: () => Promise<T>) => Promise<T>;
 }
@@ -29,12 +30,12 @@ const MOVES_LEASES: ReadonlySet<string> = new Set(["claim", "register", "createR
 
 /** The one store as one process sees it: through a network that is slow, loses, and repeats. */
 export function faultyStore(deps: FaultyStoreDeps): Store {
-  const { store, process, weather, gather } = deps;
+  const { store, process, weather, gather, inFlight } = deps;
   const call = <T>(operation: string, args: readonly unknown[], apply: () => Promise<T>): Promise<T> =>
     send(deps, { process: process.name, operation, arguments: args }, apply);
   return {
-    capabilities: { name: "simulated", durable: true, shared: true, gather },
-    migrate: () => call("migrate", [], () => store.migrate()),
+    capabilities: { ...MEMORY, name: "simulated", durable: true, shared: true, gather, inFlight },
+    migrate: (options) => call("migrate", [], () => store.migrate(options)),
     createRuns: (runs) => call("createRuns", [runs], () => store.createRuns(runs)),
     commit: (batch) => call("commit", [batch], () => store.commit(batch)),
     signal: (message) => call("signal", [message], () => store.signal(message)),
@@ -50,14 +51,21 @@ export function faultyStore(deps: FaultyStoreDeps): Store {
     putDefinitions: (definitions) => call("putDefinitions", [], () => store.putDefinitions(definitions)),
     definition: (fingerprint) => call("definition", [fingerprint], () => store.definition(fingerprint)),
     blob: (hash) => call("blob", [hash], () => store.blob(hash)),
-    register: (worker, leaseMs) => call("register", [worker], () => store.register(worker, leaseMs)),
+    register: (worker, leaseMs, about) => call("register", [worker], () => store.register(worker, leaseMs, about)),
+    workers: () => call("workers", [], () => store.workers()),
+    putQueueRules: (rules) => call("putQueueRules", [rules], () => store.putQueueRules(rules)),
+    queueRules: () => call("queueRules", [], () => store.queueRules()),
     claim: (request) => call("claim", [request], () => store.claim(request)),
-    heartbeat: (worker, epoch, leaseMs) =>
-      call("heartbeat", [worker, epoch], () => store.heartbeat(worker, epoch, leaseMs)),
+    heartbeat: (worker, epoch, leaseMs, about) =>
+      call("heartbeat", [worker, epoch], () => store.heartbeat(worker, epoch, leaseMs, about)),
     sweep: () => call("sweep", [], () => store.sweep()),
     release: (worker, epoch, which) =>
       call("release", [worker, epoch, which], () => store.release(worker, epoch, which)),
     nextDue: (request) => call("nextDue", [], () => store.nextDue(request)),
+    putSchedule: (schedule) => call("putSchedule", [schedule], () => store.putSchedule(schedule)),
+    schedules: () => call("schedules", [], () => store.schedules()),
+    removeSchedule: (id) => call("removeSchedule", [id], () => store.removeSchedule(id)),
+    moveSchedule: (seen, next) => call("moveSchedule", [seen.id, next], () => store.moveSchedule(seen, next)),
     subscribe: (wake) =>
       store.subscribe((hint) => {
         if (process.alive && weather.hintArrives()) process.deliver(weather.latencyMs(), () => wake(hint));

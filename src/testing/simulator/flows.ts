@@ -33,6 +33,9 @@ const numberOf = (value: unknown): number => {
   return hash;
 };
 
+/** Few keys, so that lanes are shared. */
+const keyOf = (value: unknown): string => ["red", "blue", "green"][numberOf(value) % 3] ?? "red";
+
 const COMPOSITES = [
   "if",
   "switch",
@@ -117,7 +120,9 @@ class Gardener {
       : {};
     const priority = random.chance(0.1) ? { priority: random.int(-3, 3) } : {};
     const queue = random.chance(0.06) ? { queue: "special" } : {};
-    return (body, id) => body.step(id, execute("step"), { retry, ...timeout, ...compensate, ...priority, ...queue });
+    const key = random.chance(0.08) ? { key: keyOf } : {};
+    const options = { retry, ...timeout, ...compensate, ...priority, ...queue, ...key };
+    return (body, id) => body.step(id, execute("step"), options);
   }
 
   #branch(depth: number): Piece {

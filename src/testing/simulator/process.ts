@@ -23,6 +23,7 @@ export class SimulatedProcess {
     this.#offsetMs = offsetMs;
     const clock: Clock = {
       now: () => loop.now + this.#offsetMs,
+      monotonic: () => loop.now,
       after: (delayMs, callback) => this.deliver(delayMs, callback),
     };
     this.ambient = {

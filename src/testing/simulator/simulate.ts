@@ -5,12 +5,15 @@ import { seededRandom } from "../random.ts";
 import { Clients } from "./clients.ts";
 import { Cluster, type ClusterOptions } from "./cluster.ts";
 import { FLOWS, simulatedFlow } from "./flows.ts";
+import { regulate } from "./rules.ts";
 import { Violation } from "./trace.ts";
 
 export interface SimulationOptions extends Pick<ClusterOptions, "commit"> {
   readonly seed: number;
   /** Default: drawn from the seed. */
   readonly flows?: readonly Definition[];
+  /** Whether queues have rules. Default: drawn from the seed, one world in eight. */
+  readonly governed?: boolean;
   /** How many of the last actions a failure shows. Default 40. */
   readonly show?: number;
 }
@@ -25,6 +28,8 @@ export interface SimulationReport {
   readonly runs: number;
   readonly troubles: number;
   readonly virtualMs: number;
+  /** Claims under the rules of a governed queue. */
+  readonly admitted: number;
   /** How often each kind of fact was recorded. */
   readonly facts: ReadonlyMap<string, number>;
 }
@@ -36,7 +41,13 @@ export interface SimulationReport {
 const PATIENCE_MS = 1_200_000;
 
 /** Runs one world from its seed: the same seed is the same world, action by action. */
-export async function simulate({ seed, flows, commit, show = 40 }: SimulationOptions): Promise<SimulationReport> {
+export async function simulate({
+  seed,
+  flows,
+  governed,
+  commit,
+  show = 40,
+}: SimulationOptions): Promise<SimulationReport> {
   const random = seededRandom(seed * 2_654_435_761);
   const chosen = flows ?? Array.from({ length: random.int(1, 3) }, () => simulatedFlow(random.int(0, FLOWS - 1)));
   const cluster = new Cluster({ seed: random.int(0, 2 ** 32 - 1), flows: chosen, show, ...(commit && { commit }) });
@@ -44,8 +55,11 @@ export async function simulate({ seed, flows, commit, show = 40 }: SimulationOpt
   const startedAt = loop.now;
   const clients = new Clients(cluster);
   for (let i = random.int(1, 3); i > 0; i--) cluster.boot();
-  clients.begin(random.int(1, 4));
+  const rules = random.fork();
+  const isGoverned = governed ?? rules.chance(0.125);
+  clients.begin(isGoverned ? random.int(3, 8) : random.int(1, 4)); // so many that they wait for one another
   brew(cluster);
+  if (isGoverned) regulate(cluster, rules);
 
   const isOver = (): boolean =>
     clients.satisfied && [...cluster.tables.runs.values()].every((run) => run.endedAt !== undefined);
@@ -67,6 +81,7 @@ export async function simulate({ seed, flows, commit, show = 40 }: SimulationOpt
     runs: cluster.tables.runs.size,
     troubles: weather.troubles,
     virtualMs: loop.now - startedAt,
+    admitted: cluster.places.admitted,
     facts: factsOf(cluster),
   };
 }

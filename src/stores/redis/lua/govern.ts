@@ -1,0 +1,388 @@
+/**
+ * Rates, as `ports/queue-rules.ts` computes them (a test compares both). What a rate remembers is kept as
+ * `period;part:claims,part:claims`, oldest first.
+ */
+export const RATES: string = String.raw`
+local PARTS = 16
+local function partOf(rate) return math.floor((NOW * PARTS) / rate.perMs) end
+local function forgottenAt(perMs, part) return math.ceil(((part + PARTS + 1) * perMs) / PARTS) end
+local function stateOf(text)
+  local state = { perMs = 0, parts = {} }
+  if not text then return state end
+  local period, parts = text:match('^(.-);(.*)$')
+  state.perMs = tonumber(period)
+  for part, claims in parts:gmatch('(-?%d+):(%d+)') do
+    state.parts[#state.parts + 1] = { tonumber(part), tonumber(claims) }
+  end
+  return state
+end
+local function textOf(state)
+  local texts = {}
+  for i, part in ipairs(state.parts) do texts[i] = string.format('%.0f:%.0f', part[1], part[2]) end
+  return string.format('%.0f;', state.perMs) .. table.concat(texts, ',')
+end
+local function recent(rate, state)
+  local kept, claims = {}, 0
+  if state.perMs ~= rate.perMs then return kept, claims end
+  local oldest = partOf(rate) - PARTS
+  for _, part in ipairs(state.parts) do
+    if part[1] >= oldest then
+      kept[#kept + 1] = part
+      claims = claims + part[2]
+    end
+  end
+  return kept, claims
+end
+local function roomIn(rate, state)
+  local _, claims = recent(rate, state)
+  return math.max(0, rate.count - claims)
+end
+local function afterClaims(rate, state, claims)
+  local kept = recent(rate, state)
+  if claims > 0 then
+    local last = kept[#kept]
+    local part = math.max(partOf(rate), last and last[1] or 0)
+    if last and last[1] == part then kept[#kept] = { part, last[2] + claims } else kept[#kept + 1] = { part, claims } end
+  end
+  return { perMs = rate.perMs, parts = kept }
+end
+local function roomAt(rate, state)
+  local kept, claims = recent(rate, state)
+  if claims < rate.count then return NOW end
+  for _, part in ipairs(kept) do
+    claims = claims - part[2]
+    if claims < rate.count then return forgottenAt(rate.perMs, part[1]) end
+  end
+  return NOW
+end
+local function emptyAt(state)
+  local last = state.parts[#state.parts]
+  return last and forgottenAt(state.perMs, last[1]) or 0
+end
+`;
+
+/** Reads only what it may take: per queue the classes with waiting fibers, and of those it wants the due ones. */
+export const DUE: string = String.raw`
+local wantedPrints = {}
+-- Wanted classes, and how many there are.
+local function classesOf(queue, all)
+  local classes, names = {}, call('ZREVRANGE', P .. 'q:' .. queue, 0, -1)
+  for _, class in ipairs(names) do
+    local fingerprint, priority = class:match('^(.*)|([^|]*)$')
+    if all or wantedPrints[fingerprint] then
+      classes[#classes + 1] = { name = class, queue = queue, z = P .. 'z:' .. class .. '|' .. queue, priority = tonumber(priority) }
+    end
+  end
+  return classes, #names
+end
+local function moreUrgent(a, b)
+  return a.priority > b.priority or (a.priority == b.priority and a.at < b.at)
+end
+-- Due rows of these classes, best first. Those of equal priority are merged by due time.
+local function dueOf(classes, limit)
+  if #classes > 1 then table.sort(classes, function(a, b) return a.priority > b.priority end) end
+  local due, i = {}, 1
+  while i <= #classes and #due < limit do
+    local level, priority, several = {}, classes[i].priority, false
+    repeat
+      several = several or #level > 0
+      local rows = call('ZRANGEBYSCORE', classes[i].z, '-inf', now, 'WITHSCORES', 'LIMIT', 0, limit - #due)
+      for n = 1, #rows, 2 do
+        level[#level + 1] = { ref = rows[n], at = tonumber(rows[n + 1]), priority = priority, class = classes[i] }
+      end
+      i = i + 1
+    until i > #classes or classes[i].priority ~= priority
+    if several then table.sort(level, moreUrgent) end
+    for n = 1, math.min(#level, limit - #due) do due[#due + 1] = level[n] end
+  end
+  return due
+end
+local function earliestOf(classes)
+  local earliest
+  for _, class in ipairs(classes) do
+    local first = tonumber(call('ZRANGE', class.z, 0, 0, 'WITHSCORES')[2])
+    if first and (not earliest or first < earliest) then earliest = first end
+  end
+  return earliest
+end
+local function discard(row)
+  call('ZREM', row.class.z, row.ref)
+  if call('EXISTS', row.class.z) == 0 then call('ZREM', P .. 'q:' .. row.class.queue, row.class.name) end
+end
+`;
+
+/**
+ * What a governed queue has for a claim. The first lane in the order of turns gives its best row and goes to the end. A lane that
+ * cannot be served leaves the turns until a place is freed, its rate has room or a row is due: however many lanes are stuck, a
+ * claim walks over those it can serve.
+ */
+export const GOVERN: string = String.raw`
+local PASSED_PER_CLAIM = 1000
+local function each500(items, act)
+  for from = 1, #items, 500 do act(unpack(items, from, math.min(#items, from + 499))) end
+end
+local function lanePlaces(queue, lane) return call('SCARD', P .. 'G:' .. queue .. '\0' .. lane) end
+local function laneState(queue, lane) return stateOf(call('HGET', P .. 'T:' .. queue, 'l' .. lane)) end
+local function queueState(queue) return stateOf(call('HGET', P .. 'T:' .. queue, 'q')) end
+local function roomOf(rules, leased, state)
+  local room = rules.concurrency and math.max(0, rules.concurrency - leased) or math.huge
+  return rules.rate and math.min(room, roomIn(rules.rate, state)) or room
+end
+-- Lanes in the order of their turns, some at a time: those that were served stand at the end, those that leave go together,
+-- before the next are read.
+local function turnsOf(queue, limit)
+  local turns, lanes, at, passed, leaving = {}, {}, 0, {}, {}
+  function turns.settle()
+    each500(leaving, function(...) call('ZREM', P .. 'g:' .. queue, ...) end)
+    leaving = {}
+  end
+  function turns.next()
+    at = at + 1
+    if at > #lanes then
+      turns.settle()
+      lanes, at = call('ZRANGE', P .. 'g:' .. queue, #passed, #passed + limit - 1), 1
+    end
+    return lanes[at]
+  end
+  -- With rows of unknown definitions only. So many of them have had their turn: a claim must not walk over all for ever.
+  function turns.pass(lane)
+    passed[#passed + 1] = lane
+    if #passed < PASSED_PER_CLAIM then return true end
+    for _, one in ipairs(passed) do call('ZADD', P .. 'g:' .. queue, nextTurn(), one) end
+    return false
+  end
+  function turns.rest(lane, until_)
+    leaving[#leaving + 1] = lane
+    if not until_ then return end
+    call('ZADD', P .. 't:' .. queue, until_, lane)
+    sleepers[queue] = true
+  end
+  return turns
+end
+-- A lane whose first row is not due, or that has none. What its rate remembers is kept as long as it says something.
+local function restEmpty(turns, queue, lane, earliest)
+  if earliest then return turns.rest(lane, earliest) end
+  local remembered = emptyAt(laneState(queue, lane))
+  if remembered > NOW then return turns.rest(lane, remembered) end
+  turns.rest(lane)
+  call('HDEL', P .. 'T:' .. queue, 'l' .. lane)
+end
+local function restFull(turns, queue, lane, rules)
+  if rules.concurrency and lanePlaces(queue, lane) >= rules.concurrency then return turns.rest(lane, '+inf') end
+  turns.rest(lane, roomAt(rules.rate, laneState(queue, lane)))
+end
+local function nextLane(turns, queue, rules)
+  while true do
+    local lane = turns.next()
+    if not lane then return end
+    local waiting = queue .. '\0' .. lane
+    local classes, count = classesOf(waiting)
+    local row = dueOf(classes, 1)[1]
+    if row then
+      row.lane, row.isOfOne = lane, count == 1
+      if not rules.concurrency and not rules.rate then return row end
+      if roomOf(rules, rules.concurrency and lanePlaces(queue, lane), rules.rate and laneState(queue, lane)) > 0 then
+        return row
+      end
+      restFull(turns, queue, lane, rules)
+    else
+      local earliest = earliestOf(classesOf(waiting, true))
+      if not earliest or earliest > NOW then restEmpty(turns, queue, lane, earliest)
+      elseif not turns.pass(lane) then return end
+    end
+  end
+end
+local function countClaim(turns, queue, rules, row)
+  local lane = row.lane
+  if rules.rate then call('HSET', P .. 'T:' .. queue, 'q', textOf(afterClaims(rules.rate, queueState(queue), 1))) end
+  local rate = rules.lane and rules.lane.rate
+  if rate then call('HSET', P .. 'T:' .. queue, 'l' .. lane, textOf(afterClaims(rate, laneState(queue, lane), 1))) end
+  -- With its last row a lane leaves the turns at once: half of the cost of lanes that have one row each was coming back for it.
+  if not row.wasLast and call('EXISTS', P .. 'q:' .. queue .. '\0' .. lane) == 1 then
+    call('ZADD', P .. 'g:' .. queue, nextTurn(), lane)
+  elseif rate then restEmpty(turns, queue, lane)
+  else turns.rest(lane) end
+end
+local function ripen(queue)
+  for _, lane in ipairs(call('ZRANGEBYSCORE', P .. 't:' .. queue, '-inf', now, 'LIMIT', 0, 1000)) do rouse(queue, lane, now) end
+end
+local function governedOffer(queue, limit)
+  local rules = rulesOf(queue)
+  ripen(queue)
+  local room = rules.counting and 0 or roomOf(rules, call('SCARD', P .. 'G:' .. queue), queueState(queue))
+  local stopping, stopped, turns = dueOf((classesOf(queue .. '\0\0')), limit), 0, turnsOf(queue, limit)
+  local row, over
+  return {
+    peek = function()
+      if stopped < #stopping then return stopping[stopped + 1] end
+      if not row and room > 0 and not over then
+        row = nextLane(turns, queue, rules.lane or {})
+        over = not row
+      end
+      return row
+    end,
+    took = function(really)
+      if stopped < #stopping then
+        stopped = stopped + 1
+        return
+      end
+      if really then
+        countClaim(turns, queue, rules, row)
+        room = room - 1
+      else
+        -- Damage took its fiber: the lane is looked at again when its turn comes round.
+        call('ZADD', P .. 'g:' .. queue, nextTurn(), row.lane)
+      end
+      row = nil
+    end,
+    done = function() turns.settle() end
+  }
+end
+-- When the queue has something for the worker that more than a freed place can bring.
+local function governedDue(queue)
+  local rules = rulesOf(queue)
+  local stopping = earliestOf(classesOf(queue .. '\0\0'))
+  if stopping then return stopping end
+  if rules.moving or rules.counting then return NOW end
+  local full = rules.concurrency and call('SCARD', P .. 'G:' .. queue) >= rules.concurrency
+  local free = rules.rate and roomAt(rules.rate, queueState(queue)) or NOW
+  local limits, earliest = rules.lane or {}, math.huge
+  local function look(lane)
+    if limits.concurrency and lanePlaces(queue, lane) >= limits.concurrency then return end
+    local at = earliestOf(classesOf(queue .. '\0' .. lane))
+    if not at or (full and at <= NOW) then return end
+    if at <= NOW then at = math.max(free, limits.rate and roomAt(limits.rate, laneState(queue, lane)) or NOW) end
+    earliest = math.min(earliest, at)
+  end
+  -- Beyond that many lanes it is worth another try soon: claims pass lanes of unknown definitions to the end.
+  local inTurn = call('ZRANGE', P .. 'g:' .. queue, 0, PASSED_PER_CLAIM - 1)
+  for _, lane in ipairs(inTurn) do
+    look(lane)
+    if earliest <= NOW then return earliest end
+  end
+  if #inTurn == PASSED_PER_CLAIM and not full then earliest = math.min(earliest, NOW + 100) end
+  local asleep = call('ZRANGE', P .. 't:' .. queue, 0, PASSED_PER_CLAIM - 1, 'WITHSCORES')
+  for i = 1, #asleep, 2 do
+    if tonumber(asleep[i + 1]) >= earliest then break end
+    look(asleep[i])
+  end
+  return earliest < math.huge and earliest or nil
+end
+`;
+
+/**
+ * Rows that wait where the rules before had put them move in bounded steps: until the last one has moved, every write looks in both
+ * places, and each claim moves some on.
+ */
+export const MOVE: string = String.raw`
+local function moveRows(from, limit)
+  local moved = 0
+  for _, class in ipairs(classesOf(from, true)) do
+    if moved >= limit then break end
+    local rows = call('ZRANGE', class.z, 0, limit - moved - 1, 'WITHSCORES')
+    for i = 1, #rows, 2 do
+      discard({ ref = rows[i], class = class })
+      local f = rowOf(rows[i])
+      if f.n and not f.w then enqueue(rows[i], f, rows[i + 1]) end
+      moved = moved + 1
+    end
+  end
+  return moved
+end
+-- Whether more is to be moved.
+local function moveSome(queue, limit)
+  local rules = rulesOf(queue)
+  if not rules then return 0 end
+  if not rules.freed then
+    if rules.moving then moveRows(queue, limit) end
+    return call('EXISTS', P .. 'q:' .. queue)
+  end
+  local moved = moveRows(queue .. '\0\0', limit)
+  for _, lanes in ipairs({ P .. 'g:' .. queue, P .. 't:' .. queue }) do
+    while moved < limit do
+      local lane = call('ZRANGE', lanes, 0, 0)[1]
+      if not lane then break end
+      moved = moved + 1 + moveRows(queue .. '\0' .. lane, limit - moved)
+      if call('EXISTS', P .. 'q:' .. queue .. '\0' .. lane) == 0 then call('ZREM', lanes, lane) end
+    end
+  end
+  if moved >= limit or rules.counting then return 1 end
+  call('HDEL', P .. 'R', queue)
+  known[queue] = nil
+  return 0
+end
+-- Places are counted anew only when another rule counts them: everything leased is looked at, in bounded steps, and until the
+-- last one nothing is claimed. Whoever claims goes on with it, so a process that dies in between holds up nobody.
+local function startCounting(queue)
+  local leases = call('LRANGE', P .. 'dead', 0, -1)
+  for _, worker in ipairs(call('ZRANGE', P .. 'W', 0, -1)) do
+    leases[#leases + 1] = worker .. '#' .. call('HGET', P .. 'w:' .. worker, 'epoch')
+  end
+  call('DEL', P .. 'y:' .. queue)
+  for _, lease in ipairs(leases) do call('RPUSH', P .. 'y:' .. queue, lease) end
+  call('HSET', P .. 'R', queue .. '\0', '0')
+  known[queue] = nil
+end
+local function placeAnew(rules, ref)
+  local f = rowOf(ref)
+  if not f.w then return end
+  local lane = rules.lane and rules.lane.concurrency
+  call(rules.concurrency and 'SADD' or 'SREM', P .. 'G:' .. f.q, ref)
+  call(lane and 'SADD' or 'SREM', P .. 'G:' .. f.q .. '\0' .. f.L, ref)
+end
+-- Whether more is to be counted.
+local function countSome(queue, limit)
+  local rules = rulesOf(queue)
+  if not rules or not rules.counting then return 0 end
+  local looked, leases = 0, P .. 'y:' .. queue
+  while looked < limit do
+    local lease = call('LINDEX', leases, 0)
+    if not lease then
+      call('HDEL', P .. 'R', queue .. '\0')
+      rules.counting = nil
+      ready = 1
+      return 0
+    end
+    local page = call('SSCAN', P .. 'h:' .. lease, rules.counting, 'COUNT', limit)
+    for _, ref in ipairs(page[2]) do
+      if call('HGET', P .. 'f:' .. ref, 'q') == queue then placeAnew(rules, ref) end
+    end
+    looked = looked + #page[2] + 1
+    rules.counting = page[1]
+    if page[1] == '0' then call('LPOP', leases) end
+  end
+  call('HSET', P .. 'R', queue .. '\0', rules.counting)
+  return 1
+end
+local function goOn(queue, limit)
+  local counting = countSome(queue, limit)
+  return math.max(counting, moveSome(queue, limit))
+end
+`;
+
+/** Sets the rules of one queue, or takes them away. ARGV: now, queue, rules as JSON or empty, rows to look at. */
+export const PUT_RULES: string = String.raw`
+local queue, text = ARGV[2], ARGV[3]
+local function counted(rules)
+  local ruled = rules and not rules.freed
+  return (ruled and rules.concurrency and 'q' or '') .. (ruled and rules.lane and rules.lane.concurrency and 'l' or '')
+end
+local before = rulesOf(queue)
+known[queue] = nil
+if text ~= '' then
+  call('HSET', P .. 'R', queue, text)
+  -- What the rules held back before may be served now: claims rouse lanes whose time has come, so many at a time.
+  if call('EXISTS', P .. 't:' .. queue) == 1 then call('ZUNIONSTORE', P .. 't:' .. queue, 1, P .. 't:' .. queue, 'WEIGHTS', 0) end
+elseif before and not before.freed then
+  call('HSET', P .. 'R', queue, '-')
+  call('DEL', P .. 'T:' .. queue)
+end
+if before and before.counting or counted(before) ~= counted(rulesOf(queue)) then startCounting(queue) end
+ready = 1
+return { 'ok', ready, noted, goOn(queue, tonumber(ARGV[4])) }
+`;
+
+/** ARGV: now, queue, rows to look at. */
+export const MOVE_ROWS: string = String.raw`
+return { 'ok', ready, noted, goOn(ARGV[2], tonumber(ARGV[3])) }
+`;

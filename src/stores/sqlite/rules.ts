@@ -1,0 +1,96 @@
+import {
+  afterClaims,
+  isGoverned,
+  NO_CLAIMS,
+  type QueueRules,
+  type RateState,
+  roomAt,
+} from "../../ports/queue-rules.ts";
+import { json } from "../../ports/stored-text.ts";
+import type { Connection } from "./driver.ts";
+import { queueRulesIn, rateIn, textIn } from "./rows.ts";
+import type { Work } from "./work.ts";
+
+/** A governed queue as it is kept: its rules, the claims of its rate, and the turn that was served last. */
+export interface Governed {
+  readonly rules: QueueRules;
+  readonly rate: RateState;
+  readonly last: string;
+}
+
+/** All of them: there are few, and mostly none. */
+export const allGoverned = (db: Connection): readonly Governed[] =>
+  db
+    .all("SELECT queue, rules, rate, last FROM queue_rules ORDER BY queue")
+    .map((row) => ({ rules: queueRulesIn(row), rate: rateIn(row), last: textIn(row, "last") }));
+
+const UPSERT_RULES = `
+  INSERT INTO queue_rules (queue, rules, rate, last) VALUES (?, ?, ?, '')
+  ON CONFLICT (queue) DO UPDATE SET rules = excluded.rules`;
+const OPEN_ALL = "UPDATE queue_lanes SET opens_at = 0 WHERE queue = ?"; // the new rules say which are full
+const MARK_LEASED = `
+  UPDATE fibers INDEXED BY fibers_held SET turn = '=' || coalesce(lane, '')
+  WHERE owner IS NOT NULL AND turn IS NULL AND queue = ?`;
+const UNMARK: readonly string[] = [
+  "UPDATE fibers INDEXED BY fibers_places SET turn = NULL WHERE owner IS NOT NULL AND turn IS NOT NULL AND queue = ?",
+  `UPDATE fibers INDEXED BY fibers_turns SET turn = NULL
+   WHERE owner IS NULL AND turn IS NOT NULL AND cancel IS NULL AND queue = ?`,
+  "UPDATE fibers INDEXED BY fibers_cancelled SET turn = NULL WHERE owner IS NULL AND cancel IS NOT NULL AND queue = ?",
+];
+
+export function putRules(work: Work, rules: readonly QueueRules[]): void {
+  const { db } = work;
+  for (const one of rules) {
+    if (isGoverned(one)) {
+      db.run(UPSERT_RULES, one.queue, json(one), json(NO_CLAIMS));
+      db.run(OPEN_ALL, one.queue);
+      db.run(MARK_LEASED, one.queue);
+    } else {
+      for (const sql of UNMARK) db.run(sql, one.queue);
+      db.run("DELETE FROM queue_rules WHERE queue = ?", one.queue);
+      db.run("DELETE FROM queue_lanes WHERE queue = ?", one.queue);
+    }
+  }
+  work.noteReady();
+}
+
+const SERVED = "UPDATE queue_rules SET rate = ?, last = ? WHERE queue = ?";
+const LANE_RATE = "SELECT rate FROM queue_lanes WHERE queue = ? AND turn = ?";
+const SET_LANE_RATE = "UPDATE queue_lanes SET rate = ?, opens_at = ? WHERE queue = ? AND turn = ?";
+
+/** Remembers which turns were served, in this order: for the rates, and for whose turn is next. */
+export function charge({ db, now }: Work, { rules, rate }: Governed, turns: readonly string[]): void {
+  const last = turns.at(-1);
+  if (last === undefined) return;
+  const { queue } = rules;
+  const after = rules.rate === undefined ? rate : afterClaims(rules.rate, rate, { now, claims: turns.length });
+  db.run(SERVED, json(after), last, queue);
+  const laneRate = rules.lane?.rate;
+  if (laneRate === undefined) return;
+  const claims = new Map<string, number>();
+  for (const turn of turns) claims.set(turn, (claims.get(turn) ?? 0) + 1);
+  for (const [turn, count] of claims) {
+    const state = afterClaims(laneRate, rateIn(db.get(LANE_RATE, queue, turn)), { now, claims: count });
+    db.run(SET_LANE_RATE, json(state), roomAt(laneRate, state, now), queue, turn);
+  }
+}
+
+const OPEN_LANE = `
+  INSERT INTO queue_lanes (queue, turn, opens_at, rate) VALUES (?, ?, 0, ?)
+  ON CONFLICT (queue, turn) DO UPDATE SET opens_at = 0`;
+
+/** A row waits in it: it must be looked at. */
+export const openLane = (db: Connection, queue: string, turn: string): void =>
+  void db.run(OPEN_LANE, queue, turn, NO_CLAIMS_JSON);
+
+const NO_CLAIMS_JSON = json(NO_CLAIMS);
+
+const LOOK_AGAIN = "UPDATE queue_lanes SET opens_at = ? WHERE queue = ? AND turn = ?";
+
+/** Nothing can be taken of it before then; undefined = before a place is freed. */
+export const closeLane = (db: Connection, queue: string, turn: string, until: number | undefined): void =>
+  void db.run(LOOK_AGAIN, until ?? null, queue, turn);
+
+/** Nothing waits in it: it is forgotten. */
+export const dropLane = (db: Connection, queue: string, turn: string): void =>
+  void db.run("DELETE FROM queue_lanes WHERE queue = ? AND turn = ?", queue, turn);

@@ -1,0 +1,3 @@
+import { chaosTest } from "./chaos-test.ts";
+
+chaosTest("redis");
