@@ -45,13 +45,19 @@ describe("the README's hello program", () => {
 
 describe("the totals of a test run", () => {
   const file = (status: string, ...tests: string[]): Report["testResults"][number] => ({
+    name: "some.test.ts",
     status,
-    assertionResults: tests.map((test) => ({ status: test, fullName: `${test} test` })),
+    message: "",
+    assertionResults: tests.map((test) => ({
+      status: test,
+      fullName: `${test} test`,
+      failureMessages: test === "failed" ? ["expected 1\n    at line"] : [],
+    })),
   });
   const report = (success: boolean, ...testResults: Report["testResults"]): Report => {
     const all = testResults.flatMap((result) => result.assertionResults.map((test) => test.status));
     const count = (status: string): number => all.filter((other) => other === status).length;
-    return { success, numPassedTests: count("passed"), numFailedTests: count("failed"), testResults };
+    return { success, numPassedTests: count("passed"), testResults };
   };
 
   it.each([
@@ -68,6 +74,24 @@ describe("the totals of a test run", () => {
     const happy = report(true, file("passed", "passed"));
     expect(totals(happy, 1)).toMatchObject({ passed: 1, failed: 1 });
     expect(totals(report(false, file("failed", "failed")), 1)).toMatchObject({ passed: 0, failed: 1 });
+  });
+
+  it("say which failed and why", () => {
+    const [failure] = totals(report(false, file("failed", "passed", "failed")), 1).failures;
+    expect(failure).toBe("some.test.ts\n  failed test\n    expected 1\n        at line");
+    expect(totals(report(false, file("failed")), 1).failures).toEqual([
+      expect.stringContaining("some.test.ts, outside of its tests"),
+    ]);
+    expect(totals(report(true, file("passed", "passed")), 1).failures).toEqual([
+      expect.stringContaining("exit code 1"),
+    ]);
+  });
+
+  it("count the skipped tests of a suite that says why", () => {
+    const skipped = { status: "skipped", fullName: "a store [skipped: needs a server] claims", failureMessages: [] };
+    const other = { ...skipped, fullName: "a store [skipped: needs a server] commits" };
+    const suite = { name: "a.test.ts", status: "passed", message: "", assertionResults: [skipped, other] };
+    expect(totals(report(true, suite), 0).skipped).toEqual(["a store [skipped: needs a server]: 2 tests"]);
   });
 
   it("name what was skipped", () => {
