@@ -1,5 +1,5 @@
 /**
- * Adds to package-lock.json the optional platform packages that the registry in use does not carry:
+ * Adds to package-lock.json, and to that of the benchmarks, the optional platform packages that the registry in use does not carry:
  * `npm run lock:complete`, after every change of dependencies.
  *
  * A partial mirror may lack the binaries of other platforms. npm then leaves them out of the lock file without a
@@ -11,9 +11,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type LockedPackage, missingPlatformPackages } from "./platform-packages.ts";
 
-const path = fileURLToPath(new URL("../package-lock.json", import.meta.url));
-const lock = JSON.parse(readFileSync(path, "utf8")) as { packages: Record<string, LockedPackage> };
-const missing = missingPlatformPackages(lock.packages);
-const packages = Object.entries({ ...lock.packages, ...missing }).sort(([a], [b]) => a.localeCompare(b, "en"));
-writeFileSync(path, `${JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }, undefined, 2)}\n`);
-console.log(`${Object.keys(missing).length} platform packages added`);
+for (const name of ["package-lock.json", "bench/package-lock.json"]) {
+  const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  const lock = JSON.parse(readFileSync(path, "utf8")) as { packages: Record<string, LockedPackage> };
+  const missing = missingPlatformPackages(lock.packages);
+  const packages = Object.entries({ ...lock.packages, ...missing }).sort(([a], [b]) => a.localeCompare(b, "en"));
+  writeFileSync(path, `${JSON.stringify({ ...lock, packages: Object.fromEntries(packages) }, undefined, 2)}\n`);
+  console.log(`${name}: ${Object.keys(missing).length} platform packages added`);
+}

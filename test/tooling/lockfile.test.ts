@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type LockedPackage, missingPlatformPackages } from "../../scripts/platform-packages.ts";
 
-const text = readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8");
-const lock = JSON.parse(text) as { packages: Record<string, LockedPackage> };
+describe.each(["package-lock.json", "bench/package-lock.json"])("the lock file %s", (name) => {
+  const text = readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
+  const lock = JSON.parse(text) as { packages: Record<string, LockedPackage> };
 
-describe("the lock file", () => {
   it("lists every platform package, or npm ci would refuse it (npm run lock:complete)", () => {
     expect(Object.keys(missingPlatformPackages(lock.packages))).toEqual([]);
   });
