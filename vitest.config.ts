@@ -22,8 +22,10 @@ const config: ViteUserConfig = defineConfig({
     setupFiles: ["test/setup/leaks.ts"],
     // vitest leaves a core alone, which on two of them means one file at a time, and many files wait for servers and processes.
     maxWorkers: "100%",
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // A test that hangs ends here. Not a measure: the slowest take 15 s alone, and a busy machine is ten times slower.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 });
 

@@ -33,5 +33,5 @@ describeOn(SHARED_BACKENDS, "a step that kills its worker on %s", (backend) => {
     const cured = scene.open({ flows: [poisoned], resources: { antidote: true }, worker: SHORT_LEASE });
     const again = await cured.retry(handle.runId);
     expect(await again.output()).toBe("alive");
-  }, 60_000);
+  });
 });

@@ -26,7 +26,7 @@ const MIXED: readonly ((i: number) => string)[] = [
     `.switch("s${i}", (v) => (v.length > 1 ? "a" : "b"), { a: (b) => b.step("x", () => ${i}), b: (b) => b.step("y", () => "") })`,
 ];
 
-describe("the compiler's work, in instantiations above an empty program", { timeout: 60_000 }, () => {
+describe("the compiler's work, in instantiations above an empty program", () => {
   it.each([
     [
       "100 asynchronous steps",
@@ -126,7 +126,7 @@ const REFUSED: readonly (readonly [what: string, sentence: string, chain: string
   ["an unknown join", `'"most"' is not assignable`, `.parallel("x", { a: (b) => b }, { join: "most" })`],
 ];
 
-describe("wrong wiring is a type error that says what is wrong", { timeout: 60_000 }, () => {
+describe("wrong wiring is a type error that says what is wrong", () => {
   let messages: ReadonlyMap<string, string>;
   beforeAll(() => {
     const head = [

@@ -83,7 +83,7 @@ class Actor {
   }
 }
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 
 /** Resolves when nobody moves any more: each has ended, waits before a commit, or waits for a lock. */
 async function settle(admin: pg.Client, actors: readonly Actor[]): Promise<void> {

@@ -73,9 +73,7 @@ const times = (pids: readonly number[], pid: number): number => pids.filter((one
 const SERVERS = SHARED_BACKENDS.filter(({ name }) => name !== "mongodb");
 
 describeOn(SERVERS, "a queue with rules on %s", (backend: Backend) => {
-  it(`is kept by ${WORKERS} processes, one of which is killed: never too many at once nor too often, all keys in turn`, {
-    timeout: PATIENCE_MS,
-  }, async () => {
+  it(`is kept by ${WORKERS} processes, one of which is killed: never too many at once nor too often, all keys in turn`, async () => {
     await using scene = new Scene(backend);
     const ledger = scene.path("ledger");
     const flujo = scene.open({ flows: [call], worker: false });

@@ -49,7 +49,7 @@ const rehearsals = (): [
 ] => [fc.nat(2_500), fc.nat(9), fc.array(drawn(), { maxLength: 60, size: "max" }), fc.boolean()];
 
 describe("the planner", () => {
-  it("never throws, and leaves a fiber where it can be stored or answered", { timeout: 120_000 }, () => {
+  it("never throws, and leaves a fiber where it can be stored or answered", () => {
     fc.assert(
       fc.property(...rehearsals(), (number, input, events, root) => {
         const known = [...STORED, ...TRANSIENT];
@@ -60,7 +60,7 @@ describe("the planner", () => {
     );
   });
 
-  it("plans the same for the same", { timeout: 120_000 }, () => {
+  it("plans the same for the same", () => {
     fc.assert(
       fc.property(...rehearsals(), (number, input, events, root) => {
         const once = (): Planned => rehearse(number, input, events, { root });
@@ -71,7 +71,7 @@ describe("the planner", () => {
     );
   });
 
-  it("records all that it changes: folding the facts gives the state", { timeout: 120_000 }, () => {
+  it("records all that it changes: folding the facts gives the state", () => {
     fc.assert(
       fc.property(...rehearsals(), (number, input, events, root) => {
         const { definition, born, plans } = rehearse(number, input, events, { root, answers: true });
@@ -88,7 +88,7 @@ describe("the planner", () => {
     );
   });
 
-  it("changes nothing of a fiber that has ended", { timeout: 120_000 }, () => {
+  it("changes nothing of a fiber that has ended", () => {
     fc.assert(
       fc.property(...rehearsals(), (number, input, events, root) => {
         const { plans } = rehearse(number, input, events, { root });
@@ -104,7 +104,7 @@ describe("the planner", () => {
     );
   });
 
-  it("never touches what it was given", { timeout: 120_000 }, () => {
+  it("never touches what it was given", () => {
     fc.assert(
       fc.property(...rehearsals(), (number, input, events, root) => {
         const { born, plans } = rehearse(number, input, events, { root });

@@ -19,13 +19,13 @@ describeOn(TIMED, "recovery on %s", (backend: Backend) => {
     expect(firstMs).toBeGreaterThan(0);
     expect(lastMs).toBeLessThan(BOUND_MS);
     expect(recordedTwice).toEqual([]);
-  }, 120_000);
+  });
 
   it("does not take over a step that computes for longer than its lease, nor one that waits", async () => {
     await using scene = new Scene(backend);
     const { begun } = await endurance(ground(scene), 5_000, 6_000);
     expect(begun).toEqual([1, 1]);
-  }, 60_000);
+  });
 
   it("hands over what it does at SIGTERM, and begins no finished step again", async () => {
     await using scene = new Scene(backend);
@@ -33,5 +33,5 @@ describeOn(TIMED, "recovery on %s", (backend: Backend) => {
     expect(code).toBe(0);
     expect(lastMs).toBeLessThan(BOUND_MS);
     expect(begunTwice).toEqual([]);
-  }, 60_000);
+  });
 });

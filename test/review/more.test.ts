@@ -49,7 +49,7 @@ describe.each(STORES)("a caller on %s", (store) => {
 });
 
 describe("a store in memory", () => {
-  it("forgets pruned runs, although their waits had deadlines far away", { timeout: 60_000 }, async () => {
+  it("forgets pruned runs, although their waits had deadlines far away", async () => {
     setFlagsFromString("--expose-gc");
     const gc = runInNewContext("gc") as () => void;
     const store = memoryStore();

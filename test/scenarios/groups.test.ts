@@ -1,5 +1,5 @@
 import type { Flujo } from "flujo";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import type { Store } from "../../src/ports/store.ts";
 import { completedSteps, eventsOf, eventually } from "../engine/reading.ts";
 import { BACKENDS, describeOn } from "../setup/backends.ts";
@@ -8,7 +8,6 @@ import { four } from "./flows.ts";
 import { asking, channel, counter, group, patient } from "./groups.ts";
 
 /** Processes take their time to start where others do, too. */
-vi.setConfig({ testTimeout: 60_000 });
 
 /** Kills of a worker amid a group; twenty where the time does not matter. */
 const KILLS = process.env["FLUJO_TEST_CRASH"] === "full" ? 20 : 2;
@@ -65,7 +64,7 @@ describeOn(SERVERS, "groups over several workers on %s", (backend) => {
         "root/members/quick/quick",
       ]);
     }
-  }, 120_000);
+  });
 
   it("scenario 13: opens the barrier once when a frozen worker thaws after another has finished its member", async () => {
     await using cluster = new Cluster(backend);

@@ -96,5 +96,5 @@ describeOn(BACKENDS, "fifty questions at once, deep inside a flow, on %s", (stor
     expect([...done].filter(([, times]) => times !== 1)).toEqual([]);
     const [child] = (await flujo.list({ flow: "asking" })).items;
     expect(await eventsOf(flujo, child?.id ?? "", "wait.answered")).toHaveLength(OPEN * ROUNDS);
-  }, 120_000);
+  });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { SHORT_LEASE } from "../crash/flows.ts";
 import { recorded, tally } from "../crash/ledger.ts";
 import { completedSteps, eventsOf, eventually } from "../engine/reading.ts";
@@ -7,7 +7,6 @@ import { five, four, logged, signed } from "./flows.ts";
 import { Cluster } from "./cluster.ts";
 
 /** Processes take their time to start where others do, too. */
-vi.setConfig({ testTimeout: 60_000 });
 
 /** Why the scenarios here do not run on memory. */
 const NOT_ON_MEMORY = "it needs another process: a memory store is seen by the one that holds it, and is gone with it";

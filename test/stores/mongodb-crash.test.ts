@@ -1,5 +1,5 @@
 import { MongoClient } from "mongodb";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOT_FIBER, runId } from "../../src/domain/ids.ts";
 import { checkInvariants } from "../../src/engine/invariants.ts";
 import { mongodbStore } from "../../src/mongodb.ts";
@@ -27,8 +27,6 @@ import { type Fate, MongoDouble } from "../mongo-double/server.ts";
  * Another process sweeps. What it finds must be the state before the operation or the one after it, nothing between; and when the
  * operation is asked for once more, the one after it, with nothing applied twice.
  */
-
-vi.setConfig({ testTimeout: 120_000 });
 
 type Operation = (store: Store) => Promise<unknown>;
 type Scenario = (scene: Scene) => Promise<Operation>;

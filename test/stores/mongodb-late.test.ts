@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mongodbStore } from "../../src/mongodb.ts";
 import { ManualClock } from "../../src/testing/conformance/clock.ts";
 import {
@@ -21,8 +21,6 @@ import { MongoDouble } from "../mongo-double/server.ts";
  * A process that stands still in the middle of an operation, while others finish it and go on. When it comes round again, what
  * it still has to say must change nothing.
  */
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let double: MongoDouble;
 let count = 0;

@@ -1,5 +1,5 @@
 import { MongoClient } from "mongodb";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOT_FIBER, runId, workerId } from "../../src/domain/ids.ts";
 import { mongodbStore, type MongodbStoreOptions } from "../../src/mongodb.ts";
 import type { Store } from "../../src/ports/store.ts";
@@ -31,8 +31,6 @@ import {
 } from "../../src/testing/conformance/transitions.ts";
 import { MongoDouble } from "../mongo-double/server.ts";
 import { type Document, sizeOf } from "../mongo-double/wire.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let double: MongoDouble;
 let count = 0;
@@ -174,7 +172,7 @@ describe("opening a mongodb store (double)", () => {
     const { epoch } = await store.register(WORKER, LEASE_MS);
     const before = (await store.workers())[0]?.leaseUntil ?? 0;
     const guard = store.guard?.({ worker: WORKER, epoch, leaseMs: 60_000, everyMs: 20, giveUpMs: 60_000 });
-    await vi.waitFor(() => expect(guard?.renewedAt).toBeGreaterThan(0), { timeout: 60_000 });
+    await expect.poll(() => guard?.renewedAt).toBeGreaterThan(0);
     await guard?.stop();
     expect((await store.workers())[0]?.leaseUntil).toBeGreaterThan(before + LEASE_MS);
   });

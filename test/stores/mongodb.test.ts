@@ -1,5 +1,5 @@
 import { MongoClient } from "mongodb";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clock } from "../../src/domain/ambient.ts";
 import { mongodbStore } from "../../src/mongodb.ts";
 import type { Store } from "../../src/ports/store.ts";
@@ -8,7 +8,6 @@ import { MongoDouble } from "../mongo-double/server.ts";
 import { modelSize } from "./model-size.ts";
 
 // Every read is a round trip through driver, socket and double: 4,800 of them to check the invariants of 1,200 runs.
-vi.setConfig({ testTimeout: 120_000 });
 
 let double: MongoDouble;
 const NO_SHARD = "it keeps no outbox for a router, so it cannot be one of several behind one";

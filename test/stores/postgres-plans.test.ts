@@ -48,7 +48,7 @@ describe.skipIf(!postgres.run)(
         await pool.end();
         await fresh[Symbol.asyncDispose]();
       };
-    }, 60_000);
+    });
 
     const counted = async (...tables: readonly string[]): Promise<Read> => {
       await pool.query("SELECT pg_stat_force_next_flush()");
@@ -87,7 +87,7 @@ describe.skipIf(!postgres.run)(
       const after = await counted(...tables);
       expect(after.scans - before.scans).toBe(0);
       expect(after.read - before.read).toBeLessThan(200);
-    }, 30_000);
+    });
 
     it("looks at runs without reading their fibers whole", async () => {
       const before = await counted("fibers");
@@ -97,6 +97,6 @@ describe.skipIf(!postgres.run)(
       const after = await counted("fibers");
       expect(after.scans - before.scans).toBe(0);
       expect(after.read - before.read).toBeLessThan(50);
-    }, 30_000);
+    });
   },
 );

@@ -22,10 +22,7 @@ async function whileBlocked(
   const request = { worker: WORKER, epoch: given.epochOf?.(epoch) ?? epoch, leaseMs: LEASE_MS, everyMs: 50 };
   const guard = store.guard?.({ ...request, giveUpMs: given.giveUpMs }) as LeaseGuard;
   await expect // the thread has started once it renewed for the first time, or never will
-    .poll(() => guard.renewedAt > 0 || given.giveUpMs === 0 || given.epochOf !== undefined, {
-      timeout: 5_000,
-      interval: 1,
-    })
+    .poll(() => guard.renewedAt > 0 || given.giveUpMs === 0 || given.epochOf !== undefined, { interval: 1 })
     .toBe(true);
   guard.beaten();
   const before = guard.renewedAt;

@@ -110,7 +110,7 @@ describe.skipIf(!hasRedisProgram())("a Redis store whose server starts anew (ski
     await using opened = await sceneAt({ url: server.url });
     const { scene, store } = opened;
     await scene.hold(await scene.worker(WORKER, 20));
-    await expect.poll(() => store.sweep(), { timeout: 5_000 }).toEqual({ workers: [WORKER], fibers: 1 });
+    await expect.poll(() => store.sweep()).toEqual({ workers: [WORKER], fibers: 1 });
     const [fiber] = await scene.claim(await scene.worker(OTHER_WORKER, LEASE_MS));
     expect(Math.abs((fiber?.claimedAt ?? 0) - Date.now())).toBeLessThan(5_000);
   });

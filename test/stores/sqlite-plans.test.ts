@@ -55,7 +55,7 @@ beforeAll(async () => {
     await store.close();
     db.close();
   };
-}, 60_000);
+});
 
 const plan = (sql: string): string =>
   db
@@ -140,7 +140,7 @@ describe("a claim of a governed queue with 5,000 lanes of which none has a free 
     ran.length = 0;
     expect(await store.claim(request)).toMatchObject([{ lane: one.lane }]);
     expect(ran.reduce((sum, { rows }) => sum + rows, 0)).toBeLessThan(30);
-  }, 60_000);
+  });
 });
 
 describe("a group of transitions", () => {
