@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { poll } from "./leash.ts";
-import { TcpProxy } from "./tcp-proxy.ts";
+import { ProxiedConnection, TcpProxy } from "./tcp-proxy.ts";
 
 /** Answers each "a" with "A". */
 let heard = "";
@@ -177,6 +177,19 @@ describe("a proxy", () => {
     await one.over();
     await two.ask("c");
     expect(proxy.accepted).toBe(2);
+  });
+
+  it("lets go of a side that it resets while that side is being told the end", async () => {
+    const { port } = server.address() as AddressInfo;
+    const [toClient, toServer] = [1, 2].map(() => connect({ host: "127.0.0.1", port, allowHalfOpen: true }));
+    if (toClient === undefined || toServer === undefined) throw new Error("expected two connections");
+    await Promise.all([once(toClient, "connect"), once(toServer, "connect")]);
+    const closed = Promise.all([once(toClient, "close"), once(toServer, "close")]);
+    const connection = new ProxiedConnection(toClient, toServer, () => undefined);
+    toServer.once("end", () => connection.reset()); // right after the proxy has begun to pass the end on
+    toServer.end();
+    await closed;
+    expect([toClient.errored, toServer.errored]).toEqual([null, null]);
   });
 
   it("tells the client when there is no server", async () => {

@@ -132,13 +132,17 @@ export class ProxiedConnection {
     if (behaviour.kind !== "stall" && this.#torn) this.reset();
   }
 
-  /** Both sides are told at once that the connection is broken. */
+  /**
+   * Both sides are told at once that the connection is broken. One that is just being told the end cannot be reset: libuv refuses
+   * (EINVAL), and Node, which has let go of the handle by then, keeps the socket open for ever.
+   */
   reset(): void {
     if (this.#over) return;
     this.#over = true;
     for (const timer of this.#timers) clearTimeout(timer);
     for (const side of [this.#client, this.#server]) {
-      if (side.connecting) side.destroy();
+      const ending = side.writableEnded && !side.writableFinished;
+      if (side.connecting || ending) side.destroy();
       else side.resetAndDestroy();
     }
     this.#gone();

@@ -1,5 +1,6 @@
 import { FlujoError } from "../../domain/errors.ts";
 import type { Cell } from "./array-buffer.ts";
+import { Sockets } from "./sockets.ts";
 
 export type SqlValue = Cell | readonly Cell[];
 export type Row = Readonly<Record<string, unknown>>;
@@ -57,11 +58,19 @@ export interface PoolSettings {
 /** Answers that a half-open connection never brings must not be awaited for ever: a little longer than the server's own limit. */
 const GRACE_MS = 2_000;
 
-/** Opens a pool with `pg`, the only driver that is known by name. */
+/** Opens a pool with `pg`, the only driver that is known by name. Its `end` resolves when no socket is open. */
 export async function openPool(settings: PoolSettings): Promise<PgPool> {
   const { url, min, max, statementTimeoutMs, connectTimeoutMs, applicationName, pooler } = settings;
   const { Pool } = await loadPg();
-  return new Pool({
+  const sockets = new Sockets();
+  class Owned extends Pool {
+    override async end(): Promise<void> {
+      await super.end();
+      await sockets.closed();
+    }
+  }
+  return new Owned({
+    stream: () => sockets.create(),
     connectionString: url,
     min,
     max,

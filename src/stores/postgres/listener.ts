@@ -79,12 +79,12 @@ export class Listener {
         await answered(client);
         heardAt = performance.now();
       }
-      if (!broken) await client.query({ text: `UNLISTEN "${this.#db.schema}"` });
     } catch {
-      broken = true; // whatever it was, the answer is a new connection
+      // whatever it was, the answer is a new connection
     } finally {
       client.removeListener("notification", onNotification);
-      client.release(broken);
+      // Not to be used again: UNLISTEN would be a question, and closing waited 32 s for its answer where nobody answers.
+      client.release(true);
       client.removeListener("error", onError);
     }
     return listened;
