@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Store } from "../../src/ports/store.ts";
 import { sqliteStore } from "../../src/sqlite.ts";
 import { DUE_OF_PRIORITY, NEXT_PRIORITY } from "../../src/stores/sqlite/ready.ts";
-import { OPEN_LANES, OPENING_LANES } from "../../src/stores/sqlite/lanes.ts";
+import { OPEN_LANES, OPENING_LANES } from "../../src/stores/sqlite/listed-lanes.ts";
+import { walkText } from "../../src/stores/sqlite/waiting.ts";
 import { INSERT_EVENTS_FENCED, UPDATE_FIBERS } from "../../src/stores/sqlite/together.ts";
 import { FINGERPRINT, newRun, QUEUE, WORKER } from "../../src/testing/conformance/records.ts";
 import { transition } from "../../src/testing/conformance/transitions.ts";
@@ -113,6 +114,14 @@ describe("a claim of a governed queue with 5,000 lanes of which none has a free 
   ])("finds lanes %s within a partial index, without sorting", (_, sql, index) => {
     expect(plan(sql)).toMatch(new RegExp(`^SEARCH queue_lanes USING (COVERING )?INDEX ${index} \\(queue=\\?`));
     expect(plan(sql)).not.toContain("TEMP B-TREE");
+  });
+
+  it("walks over those that are not listed by seeks, without sorting", () => {
+    const walked = plan(walkText(2));
+    expect(walked.match(/INDEX fibers_turns \(queue=\? AND turn>\? AND turn<\?\)/g)).toHaveLength(2);
+    expect(walked).toContain("INDEX fibers_places (queue=? AND turn=?)");
+    expect(walked).toContain("INDEX fibers_turns (queue=? AND turn=? AND fingerprint=?)");
+    expect(walked).not.toMatch(/SCAN fibers|TEMP B-TREE/);
   });
 
   it("walks over none of them, and finds the one that gets a place back", async () => {

@@ -4,20 +4,23 @@ import type { ClaimRequest, LeasedFiber } from "../../ports/queue.ts";
 import type { Lease } from "../../ports/store.ts";
 import { undecodable } from "../../ports/undecodable.ts";
 import type { Connection } from "./driver.ts";
-import { anyUnseen, type Candidate, mark, markOne, mayGive, nextGoverned, offer } from "./lanes.ts";
+import { anyUnseen, type Candidate, mark, mayGive, nextGoverned, offer } from "./lanes.ts";
 import { messagesNamed, stopAwaiting } from "./messages.ts";
-import { dueFibers, nextFree, type Wanted } from "./ready.ts";
+import { type Due, dueFibers, nextFree, type Wanted } from "./ready.ts";
 import { bareFiber, fiberRecord, fingerprintIn, metadataIn, namesIn, parentIn } from "./rows.ts";
 import { allGoverned, charge, type Governed } from "./rules.ts";
 import { currentLease, FIBER_COLUMNS } from "./runs.ts";
 import type { Work } from "./work.ts";
 
 const TAKE = "UPDATE fibers SET owner = ?, epoch = ?, deliveries = deliveries + 1 WHERE id = ?";
+const TAKE_PLACE = TAKE.replace(" WHERE", ", turn = '=' || coalesce(lane, '') WHERE");
 const READ_TAKEN = `
   SELECT ${FIBER_COLUMNS}, runs.metadata, runs.parent_run, runs.parent_fiber, runs.reply
   FROM fibers JOIN runs ON runs.id = fibers.run LEFT JOIN contexts ON contexts.fiber = fibers.id WHERE fibers.id = ?`;
 const SHELVE = "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = NULL, turn = NULL WHERE id = ?"; // of no run: damage, and no work
 const START_RUN = "UPDATE runs SET status = 'running', started_at = ? WHERE id = ? AND status = 'pending'";
+
+const outsideRules = (row: Due): Candidate => ({ ...row, takesPlace: false });
 
 export interface Claimed {
   readonly fibers: readonly LeasedFiber[];
@@ -31,9 +34,9 @@ export function claim(work: Work, { worker, epoch, limit, ...wanted }: ClaimRequ
   const { free, governed } = separate(db, wanted);
   const { rows, more } =
     governed.length === 0
-      ? { rows: dueFibers(db, free, now, limit), more: false }
+      ? { rows: dueFibers(db, free, now, limit).map(outsideRules), more: false }
       : admitted(work, { free, governed, limit });
-  return { fibers: rows.flatMap(({ id }) => take(work, id, { worker, epoch }) ?? []), more };
+  return { fibers: rows.flatMap((row) => take(work, row, { worker, epoch }) ?? []), more };
 }
 
 interface Separate {
@@ -41,11 +44,12 @@ interface Separate {
   readonly governed: readonly Governed[];
 }
 
-function separate(db: Connection, wanted: Wanted): Separate {
-  const governed = allGoverned(db).filter(({ rules }) => wanted.queues.includes(rules.queue));
-  if (governed.length === 0) return { free: wanted, governed };
+function separate(db: Connection, { queues, fingerprints: given }: Wanted): Separate {
+  const fingerprints = [...new Set(given)];
+  const asked = fingerprints.length === 0 ? [] : allGoverned(db);
+  const governed = asked.filter(({ rules }) => queues.includes(rules.queue));
   const names = new Set(governed.map(({ rules }) => rules.queue));
-  return { free: { ...wanted, queues: wanted.queues.filter((queue) => !names.has(queue)) }, governed };
+  return { free: { fingerprints, queues: queues.filter((queue) => !names.has(queue)) }, governed };
 }
 
 /** What free and governed queues offer together, as far as the claim goes; rates count what is taken. */
@@ -56,16 +60,17 @@ function admitted(
   const { db, now } = work;
   const { fingerprints } = free;
   let more = false;
-  const offers: (readonly Candidate[])[] = [dueFibers(db, free, now, limit)];
+  const offers: (readonly Candidate[])[] = [dueFibers(db, free, now, limit).map(outsideRules)];
   for (const queue of governed) {
-    more = mark(db, queue, free, now) || more;
-    offers.push(offer(work, queue, { fingerprints, limit }));
+    const unseen = mark(db, queue, free, now);
+    const offered = offer(work, queue, { fingerprints, limit });
+    more ||= unseen || offered.more;
+    offers.push(offered.rows);
   }
   const taken = mergeOffers(offers, limit);
   const chosen = new Set(taken);
   for (const [i, queue] of governed.entries()) {
     const rows = (offers[i + 1] ?? []).filter((row) => chosen.has(row));
-    for (const { id, turn } of rows) if (turn === undefined) markOne(db, id);
     const turns = rows.flatMap(({ turn }) => turn ?? []);
     charge(work, queue, turns);
   }
@@ -96,9 +101,9 @@ export function nextDue(db: Connection, wanted: Wanted, now: number): number | u
 }
 
 /** Row by row: what cannot be decoded is taken too, for its worker to condemn, and holds up nobody else. */
-function take(work: Work, id: number, lease: Lease): LeasedFiber | undefined {
+function take(work: Work, { id, takesPlace }: Candidate, lease: Lease): LeasedFiber | undefined {
   const { db } = work;
-  db.run(TAKE, lease.worker, lease.epoch, id);
+  db.run(takesPlace ? TAKE_PLACE : TAKE, lease.worker, lease.epoch, id);
   const row = db.get(READ_TAKEN, id);
   if (row === undefined) {
     db.run(SHELVE, id);

@@ -128,7 +128,8 @@ export class Batch {
     if (!this.#fence(t, encoded, event)) return LOST;
     if (t.unless !== undefined && mailboxHolds(this.#db, t.run, t.unless.map(storable))) return CONFLICT;
     for (const seq of t.consume) if (!consumeMessage(this.#db, t.run, seq)) return CONFLICT;
-    if (this.#freesPlace(t)) this.#work.noteReady();
+    if (t.position.kind !== "held" || t.scheduling !== undefined)
+      this.#work.noteLeaving(t.run, t.endRun === undefined ? t.fiber : undefined);
     this.#writeFiber(t, encoded, event);
     const refused = this.#isRefused(t);
     if (refused) this.#leave(t, encoded, { kind: "ready", at: this.#work.now });
@@ -143,11 +144,6 @@ export class Batch {
   /** A held fiber that is to enter a governed queue: it must wait for a place there. */
   #isRefused({ position, scheduling }: Transition): boolean {
     return position.kind === "held" && scheduling !== undefined && this.#work.isGoverned(scheduling.queue);
-  }
-
-  #freesPlace({ run, fiber, position, scheduling, endRun }: Transition): boolean {
-    if (position.kind === "held" && scheduling === undefined) return false;
-    return this.#work.holdsPlace(run, endRun === undefined ? fiber : undefined);
   }
 
   /** I2. With an event the fence costs nothing: it is the WHERE of its INSERT. */

@@ -1,50 +1,61 @@
 import {
   admit,
   emptyAt,
-  type LaneRules,
   type LaneView,
+  NO_CLAIMS,
   type Offered,
   type QueueRules,
-  type RateState,
   roomAt,
   roomOf,
 } from "../../ports/queue-rules.ts";
 import type { ClaimRequest } from "../../ports/queue.ts";
 import type { Connection } from "./driver.ts";
+import { closeLane, dropLane, type ListedLane, lookNow, openingLanes, openLanes, rateOf } from "./listed-lanes.ts";
 import { dueFibers, nextFree } from "./ready.ts";
-import { numberIn, rateIn, textIn } from "./rows.ts";
-import { closeLane, dropLane, type Governed, openLane } from "./rules.ts";
+import { numberIn } from "./rows.ts";
+import type { Governed } from "./rules.ts";
+import {
+  anyWaiting,
+  bestOf,
+  byUrgency,
+  claimable,
+  leasedIn,
+  leasedInLane,
+  listedTurn,
+  moveToList,
+  stretchesFrom,
+  type WaitingLane,
+  type WaitingRow,
+  walk,
+} from "./waiting.ts";
 import type { Work } from "./work.ts";
 
 /*
- * How a governed queue is claimed. A row that is due gets a mark (`turn`: its lane behind a "=") by the first claim that finds
- * it; the mark moves it from the index of free rows to `fibers_turns`, and while it is leased to `fibers_places`, which counts.
- * It loses the mark when it leaves. So a row is stored without knowing whether its queue is governed, one that was parked
- * before there were rules is seen when it is due, and in free queues nothing is written twice.
- *
- * `queue_lanes` lists the lanes in which marked rows wait. A claim looks at open ones, in the order of turns, until it has what
- * it wants, and closes those that cannot be served until something changes: with 10,000 full lanes, of which each was counted
- * by each claim, a claim took 36 ms; now it walks over none of them.
+ * How a governed queue is claimed. A row that is due has a turn: from its birth, or from the first claim that finds it. The turn
+ * moves it from the index of free rows to `fibers_turns`, and while it is leased to `fibers_places`, which counts. It loses the
+ * turn when it leaves. So a row that was parked before there were rules is seen when it is due, and in free queues nothing is
+ * written twice. A claim goes through the lanes in the order of turns until it has what it wants: it walks over those in which
+ * rows wait, and looks at those of the list (listed-lanes.ts) that may have something again.
  */
 
 type Wanted = Pick<ClaimRequest, "fingerprints">;
+type Asked = Wanted & { readonly limit: number };
 
-/** Rows that one claim marks: so many take about 5 ms, in which the process does nothing else. */
+/** Rows that one claim gives their turn, or moves to the list: so many take about 5 ms, in which the process does nothing else. */
 const MARKED_AT_ONCE = 500;
+const PAGE = 100; // lanes per statement, unless fewer are enough
+const NEVER = Number.POSITIVE_INFINITY;
 
-const MARK = "UPDATE fibers SET turn = '=' || coalesce(lane, '') WHERE id = ? RETURNING turn";
+const MARK = "UPDATE fibers SET turn = '=' || coalesce(lane, '') WHERE id = ?";
 
 /** Whether a row is due that no claim has seen yet. */
 export const anyUnseen = (db: Connection, { rules }: Governed, { fingerprints }: Wanted, now: number): boolean =>
   dueFibers(db, { queues: [rules.queue], fingerprints }, now, 1).length > 0;
 
-/** Before it waits for its turn, or is leased without one: its place counts. */
-export const markOne = (db: Connection, id: number): string => textIn(db.get(MARK, id), "turn");
-
 /** Answers whether there may be more. */
 export function mark(db: Connection, { rules }: Governed, { fingerprints }: Wanted, now: number): boolean {
   const unseen = dueFibers(db, { queues: [rules.queue], fingerprints }, now, MARKED_AT_ONCE);
-  for (const turn of new Set(unseen.map(({ id }) => markOne(db, id)))) openLane(db, rules.queue, turn);
+  for (const { id } of unseen) db.run(MARK, id);
   return unseen.length === MARKED_AT_ONCE;
 }
 
@@ -53,176 +64,216 @@ const STOPPING = `
   WHERE owner IS NULL AND cancel IS NOT NULL AND queue = ? AND fingerprint = ? AND ended IS NULL
   ORDER BY priority DESC, ready_at, id LIMIT ?`;
 
-/** Counted up to a limit: more than the rules admit need not be. */
-const LEASED = `
-  SELECT count(*) AS n FROM (SELECT 1 FROM fibers INDEXED BY fibers_places
-    WHERE owner IS NOT NULL AND turn IS NOT NULL AND queue = ? LIMIT ?)`;
-const LEASED_IN_LANE = `
-  SELECT count(*) AS n FROM (SELECT 1 FROM fibers INDEXED BY fibers_places
-    WHERE owner IS NOT NULL AND turn IS NOT NULL AND queue = ? AND turn = ? LIMIT ?)`;
-
-const leasedIn = (db: Connection, { queue, concurrency }: QueueRules): number =>
-  concurrency === undefined ? 0 : numberIn(db.get(LEASED, queue, concurrency), "n");
-
-const leasedInLane = (db: Connection, { concurrency }: LaneRules, queue: string, turn: string): number =>
-  concurrency === undefined ? 0 : numberIn(db.get(LEASED_IN_LANE, queue, turn, concurrency), "n");
-
-/** Lanes to look at, in the order of turns. */
-export const OPEN_LANES: string = `
-  SELECT turn, rate, turn > ?3 AS beyond FROM queue_lanes INDEXED BY queue_lanes_turns
-  WHERE opens_at IS NOT NULL AND queue = ?1 AND turn > ?2 AND opens_at <= ?4 ORDER BY turn LIMIT ?5`;
-
-const PAGE = 100; // lanes per statement, unless fewer are enough
-const NEVER = Number.POSITIVE_INFINITY;
-
-interface OpenLane {
-  readonly turn: string;
-  readonly rate: RateState;
-}
-
-/** From the one after the last that was served, round to that one. */
-function* openLanes(
-  db: Connection,
-  { rules, last }: Governed,
-  { now, size }: { readonly now: number; readonly size: number },
-): Generator<OpenLane> {
-  for (const start of last === "" ? [""] : [last, ""]) {
-    let from = start;
-    for (;;) {
-      const page = db.all(OPEN_LANES, rules.queue, from, last, now, size);
-      for (const row of page) {
-        if (start !== last && numberIn(row, "beyond") === 1) return;
-        from = textIn(row, "turn");
-        yield { turn: from, rate: rateIn(row) };
-      }
-      if (page.length < size) break;
-    }
-  }
-}
-
-const WAITING = "owner IS NULL AND turn IS NOT NULL AND cancel IS NULL AND queue = ? AND turn = ?";
-
-const ANY_WAITING = `SELECT 1 AS yes FROM fibers INDEXED BY fibers_turns WHERE ${WAITING} LIMIT 1`;
-const CLAIMABLE = `
-  SELECT count(*) AS n FROM (SELECT 1 FROM fibers INDEXED BY fibers_turns WHERE ${WAITING} AND fingerprint = ? LIMIT ?)`;
-
-function claimable(db: Connection, queue: string, turn: string, wanted: Wanted & { readonly limit: number }): number {
-  let found = 0;
-  for (const fingerprint of wanted.fingerprints) {
-    if (found >= wanted.limit) break;
-    found += numberIn(db.get(CLAIMABLE, queue, turn, fingerprint, wanted.limit - found), "n");
-  }
-  return found;
-}
-
-/** A row that a claim may take. Without a turn it is outside the rules. */
+/** A row that a claim may take. In a governed queue it takes a place; without a turn it is outside the rules all the same. */
 export interface Candidate extends Offered {
   readonly id: number;
+  readonly takesPlace: boolean;
   readonly turn?: string;
 }
 
-const candidate = (row: unknown, turn?: string): Candidate => ({
-  id: numberIn(row, "id"),
-  priority: numberIn(row, "priority"),
-  readyAt: numberIn(row, "ready_at"),
-  ...(turn !== undefined && { turn }),
+const candidate = ({ id, priority, readyAt }: WaitingRow, turn: string): Candidate => ({
+  ...{ id, priority, readyAt, turn },
+  takesPlace: true,
 });
 
-const byUrgency = (a: Candidate, b: Candidate): number =>
-  b.priority - a.priority || a.readyAt - b.readyAt || a.id - b.id;
-
-type Asked = Wanted & { readonly limit: number };
-
-/** What a governed queue has for a claim, in the order of turns. Closes the lanes that have nothing to give. */
-export function offer(work: Work, governed: Governed, asked: Asked): readonly Candidate[] {
-  const { db, now } = work;
-  const { rules, rate } = governed;
-  const { fingerprints, limit } = asked;
-  const stopping = fingerprints
-    .flatMap((fingerprint) => db.all(STOPPING, rules.queue, fingerprint, limit).map((row) => candidate(row)))
+function stopping(db: Connection, queue: string, { fingerprints, limit }: Asked): readonly Candidate[] {
+  const rows = fingerprints.flatMap((fingerprint) => db.all(STOPPING, queue, fingerprint, limit));
+  return rows
+    .map((row) => ({
+      id: numberIn(row, "id"),
+      priority: numberIn(row, "priority"),
+      readyAt: numberIn(row, "ready_at"),
+      takesPlace: true,
+    }))
     .sort(byUrgency);
-  const leased = leasedIn(db, rules);
-  if (roomOf(rules, { leased, rate }, now) <= 0) return stopping;
-  const lanes: LaneView[] = [];
-  for (const lane of openLanes(db, governed, { now, size: Math.min(limit, PAGE) })) {
-    const view = look(work, rules, lane, asked);
-    if (view !== undefined) lanes.push(view);
-    if (lanes.length === limit) break; // one of each fills the claim
-  }
-  return [...stopping, ...inTurn(db, rules.queue, fingerprints, admit(rules, { leased, rate, lanes }, limit, now))];
-}
-
-/** What an open lane has to give. It stays open if what waits there is only not for this worker. */
-function look(
-  { db, now }: Work,
-  { queue, lane: rules = {} }: QueueRules,
-  { turn, rate }: OpenLane,
-  { fingerprints, limit }: Asked,
-): LaneView | undefined {
-  if (db.get(ANY_WAITING, queue, turn) === undefined) {
-    const until = emptyAt(rate); // a lane that idles for a period needs no state
-    if (until > now) closeLane(db, queue, turn, until);
-    else dropLane(db, queue, turn);
-    return undefined;
-  }
-  const leased = leasedInLane(db, rules, queue, turn);
-  const room = Math.min(limit, roomOf(rules, { leased, rate }, now));
-  if (room <= 0) {
-    const isFull = leased >= (rules.concurrency ?? NEVER);
-    closeLane(db, queue, turn, isFull || rules.rate === undefined ? undefined : roomAt(rules.rate, rate, now));
-    return undefined;
-  }
-  const found = claimable(db, queue, turn, { fingerprints, limit: room });
-  return found === 0 ? undefined : { lane: turn, claimable: found, leased, rate };
-}
-
-const BEST_OF_LANE = `
-  SELECT id, priority, ready_at FROM fibers INDEXED BY fibers_turns
-  WHERE ${WAITING} AND fingerprint = ? ORDER BY priority DESC, ready_at, id LIMIT ?`;
-
-/** The best rows of the lanes that were admitted: the first of each, then the second of each. */
-function inTurn(
-  db: Connection,
-  queue: string,
-  fingerprints: readonly string[],
-  admitted: ReadonlyMap<string, number>,
-): readonly Candidate[] {
-  const rows = [...admitted].map(([turn, count]) =>
-    fingerprints
-      .flatMap((fingerprint) =>
-        db.all(BEST_OF_LANE, queue, turn, fingerprint, count).map((row) => candidate(row, turn)),
-      )
-      .sort(byUrgency)
-      .slice(0, count),
-  );
-  const rounds = Math.max(0, ...admitted.values());
-  return Array.from({ length: rounds }, (_, round) => rows.flatMap((lane) => lane[round] ?? [])).flat();
 }
 
 const anyStopping = (db: Connection, { rules }: Governed, { fingerprints }: Wanted): boolean =>
   fingerprints.some((fingerprint) => db.get(STOPPING, rules.queue, fingerprint, 1) !== undefined);
 
-export const OPENING_LANES: string = `
-  SELECT turn, rate, opens_at FROM queue_lanes INDEXED BY queue_lanes_opening
-  WHERE opens_at IS NOT NULL AND queue = ? ORDER BY opens_at, turn LIMIT ? OFFSET ?`;
+/** A lane that has something for the claim: under which turn its rows wait, and the best of them if only one may be wanted. */
+interface Lane extends LaneView {
+  readonly waiting: string;
+  readonly best?: WaitingRow;
+}
 
-/** Lanes that are not closed until a place is freed, by when to look at them. */
-function* openingLanes(db: Connection, queue: string): Generator<OpenLane & { readonly opensAt: number }> {
-  for (let seen = 0; ; seen += PAGE) {
-    const page = db.all(OPENING_LANES, queue, PAGE, seen);
-    for (const row of page) yield { turn: textIn(row, "turn"), rate: rateIn(row), opensAt: numberIn(row, "opens_at") };
-    if (page.length < PAGE) return;
+/** What a governed queue has for a claim, in the order of turns, and whether there may be rows that it did not come to. */
+export function offer(
+  work: Work,
+  governed: Governed,
+  asked: Asked,
+): { readonly rows: readonly Candidate[]; readonly more: boolean } {
+  const { db, now } = work;
+  const { rules, rate } = governed;
+  const first = stopping(db, rules.queue, asked);
+  const leased = leasedIn(db, rules.queue, rules.concurrency);
+  if (roomOf(rules, { leased, rate }, now) <= 0) return { rows: first, more: false };
+  const tour = new Tour(work, governed, asked);
+  const lanes = tour.lanes();
+  const admitted = admit(rules, { leased, rate, lanes }, asked.limit, now);
+  return { rows: [...first, ...inTurn(db, lanes, { ...asked, queue: rules.queue }, admitted)], more: tour.more };
+}
+
+/** One way through the lanes of a queue, each once, from the one after the last that was served. Sorts out those that are full. */
+class Tour {
+  readonly #db: Connection;
+  readonly #now: number;
+  readonly #governed: Governed;
+  readonly #asked: Asked;
+  #moves = MARKED_AT_ONCE;
+
+  constructor({ db, now }: Work, governed: Governed, asked: Asked) {
+    this.#db = db;
+    this.#now = now;
+    this.#governed = governed;
+    this.#asked = asked;
+  }
+
+  /** Whether rows were left where they are because there were too many to move. */
+  get more(): boolean {
+    return this.#moves <= 0;
+  }
+
+  lanes(): readonly Lane[] {
+    const { limit, fingerprints } = this.#asked;
+    const { queue } = this.#governed.rules;
+    const lanes: Lane[] = [];
+    for (const lane of this.#all()) {
+      lanes.push(lane);
+      if (lanes.length === limit) return lanes; // one of each fills the claim
+    }
+    const count = (turn: string): number => claimable(this.#db, { queue, turn, fingerprints, limit });
+    return lanes.map((lane) => (lane.best === undefined ? lane : { ...lane, claimable: count(lane.waiting) }));
+  }
+
+  *#all(): Generator<Lane> {
+    const { rules, last } = this.#governed;
+    const { limit, fingerprints } = this.#asked;
+    const size = Math.min(limit, PAGE);
+    for (const stretch of stretchesFrom(last)) {
+      const walked = walk(this.#db, { ...walkOf(rules, fingerprints), size }, stretch);
+      const open = openLanes(this.#db, { queue: rules.queue, now: this.#now, size }, stretch);
+      for (const { met, listed } of together(walked, open)) {
+        const lane = met === undefined || met.listed ? this.#listed(met, listed) : this.#unlisted(met);
+        if (lane !== undefined) yield lane;
+      }
+    }
+  }
+
+  #unlisted({ turn, leased, best }: WaitingLane): Lane | undefined {
+    const { queue, lane: rules = {} } = this.#governed.rules;
+    if (roomOf(rules, { leased, rate: NO_CLAIMS }, this.#now) <= 0) {
+      closeLane(this.#db, queue, turn, undefined);
+      this.#move(turn);
+      return undefined;
+    }
+    const [first] = best.length > 1 ? best.toSorted(byUrgency) : best;
+    return first && { lane: turn, waiting: turn, claimable: 1, best: first, leased, rate: NO_CLAIMS };
+  }
+
+  /** Rows that came to it since wait among the others from now on. */
+  #listed(met: WaitingLane | undefined, open: ListedLane | undefined): Lane | undefined {
+    const { queue } = this.#governed.rules;
+    if (met === undefined) return open && this.#look(open);
+    const { turn } = met;
+    this.#move(turn);
+    if (open !== undefined) return this.#look(open);
+    return lookNow(this.#db, queue, turn) ? this.#look({ turn, rate: rateOf(this.#db, queue, turn) }) : undefined;
+  }
+
+  #move(turn: string): void {
+    if (this.#moves > 0) this.#moves -= moveToList(this.#db, this.#governed.rules.queue, turn, this.#moves);
+  }
+
+  /** What an open lane has to give. It stays open if what waits there is only not for this worker. */
+  #look({ turn, rate }: ListedLane): Lane | undefined {
+    const [db, now] = [this.#db, this.#now];
+    const { queue, lane: rules = {} } = this.#governed.rules;
+    const { fingerprints, limit } = this.#asked;
+    const waiting = listedTurn(turn);
+    if (!anyWaiting(db, queue, waiting)) {
+      const until = emptyAt(rate); // a lane that idles for a period needs no state
+      if (until > now) closeLane(db, queue, turn, until);
+      else dropLane(db, queue, turn);
+      return undefined;
+    }
+    const leased = leasedInLane(db, queue, turn, rules.concurrency);
+    const room = Math.min(limit, roomOf(rules, { leased, rate }, now));
+    if (room <= 0) {
+      const isFull = leased >= (rules.concurrency ?? NEVER);
+      closeLane(db, queue, turn, isFull || rules.rate === undefined ? undefined : roomAt(rules.rate, rate, now));
+      return undefined;
+    }
+    const found = claimable(db, { queue, turn: waiting, fingerprints, limit: room });
+    return found === 0 ? undefined : { lane: turn, waiting, claimable: found, leased, rate };
   }
 }
 
-/** Whether a claim is worth a try: it finds something, or closes a lane that looks open. */
+const walkOf = (
+  { queue, lane }: QueueRules,
+  fingerprints: readonly string[],
+): { queue: string; fingerprints: readonly string[]; places: number } => ({
+  ...{ queue, fingerprints },
+  places: lane?.concurrency ?? 0,
+});
+
+/** Both kinds of lanes in one order of turns: SQLite's, which is that of the bytes. */
+function* together(
+  walked: Generator<WaitingLane>,
+  open: Generator<ListedLane>,
+): Generator<{ readonly met?: WaitingLane; readonly listed?: ListedLane }> {
+  let met = walked.next();
+  let listed = open.next();
+  for (;;) {
+    const order = met.done ? 1 : listed.done ? -1 : compareBytes(met.value.turn, listed.value.turn);
+    if (met.done && listed.done) return;
+    yield {
+      ...(order <= 0 && !met.done && { met: met.value }),
+      ...(order >= 0 && !listed.done && { listed: listed.value }),
+    };
+    if (order <= 0) met = walked.next();
+    if (order >= 0) listed = open.next();
+  }
+}
+
+const compareBytes = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)));
+
+/** The best rows of the lanes that were admitted: the first of each, then the second of each. */
+function inTurn(
+  db: Connection,
+  lanes: readonly Lane[],
+  { queue, fingerprints }: Wanted & { readonly queue: string },
+  admitted: ReadonlyMap<string, number>,
+): readonly Candidate[] {
+  const rows = lanes.flatMap(({ lane, waiting, best }) => {
+    const count = admitted.get(lane) ?? 0;
+    if (count === 0) return [];
+    if (count === 1 && best !== undefined) return [[candidate(best, lane)]];
+    return [bestOf(db, { queue, turn: waiting, fingerprints, limit: count }).map((row) => candidate(row, lane))];
+  });
+  const rounds = Math.max(0, ...admitted.values());
+  return Array.from({ length: rounds }, (_, round) => rows.flatMap((lane) => lane[round] ?? [])).flat();
+}
+
+/** Lanes that are not listed, or have rows that are not yet, with something for this worker. The first is nearly always enough. */
+function* unlisted(db: Connection, { rules }: Governed, { fingerprints }: Wanted): Generator<WaitingLane> {
+  for (const stretch of stretchesFrom("")) {
+    for (const lane of walk(db, walkOf(rules, fingerprints), stretch)) {
+      if (lane.best.length > 0) yield lane;
+    }
+  }
+}
+
+/** Whether a claim is worth a try: it finds something, or sorts out a lane that looks open. */
 export function mayGive(db: Connection, governed: Governed, wanted: Wanted, now: number): boolean {
   if (anyUnseen(db, governed, wanted, now) || anyStopping(db, governed, wanted)) return true;
   const { rules, rate } = governed;
-  if (roomOf(rules, { leased: leasedIn(db, rules), rate }, now) <= 0) return false;
-  for (const { turn, opensAt } of openingLanes(db, rules.queue)) {
+  const leased = leasedIn(db, rules.queue, rules.concurrency);
+  if (roomOf(rules, { leased, rate }, now) <= 0) return false;
+  if (unlisted(db, governed, wanted).next().done !== true) return true;
+  for (const { waiting, opensAt } of openingLanes(db, rules.queue)) {
     if (opensAt > now) break;
-    if (claimable(db, rules.queue, turn, { ...wanted, limit: 1 }) > 0) return true;
+    if (claimable(db, { ...wanted, queue: rules.queue, turn: waiting, limit: 1 }) > 0) return true;
   }
   return false;
 }
@@ -232,20 +283,26 @@ export function nextGoverned(db: Connection, governed: Governed, wanted: Wanted,
   const { rules, rate } = governed;
   if (anyStopping(db, governed, wanted)) return now;
   const future = nextFree(db, { ...wanted, queues: [rules.queue] }) ?? NEVER;
-  if (leasedIn(db, rules) >= (rules.concurrency ?? NEVER)) return future;
+  if (leasedIn(db, rules.queue, rules.concurrency) >= (rules.concurrency ?? NEVER)) return future;
   const queueAt = rules.rate === undefined ? now : roomAt(rules.rate, rate, now);
   return Math.min(future, Math.max(queueAt, nextLane(db, governed, wanted, now)));
 }
 
 /** When the first lane with a free place has room in its rate, too. */
-function nextLane(db: Connection, { rules }: Governed, wanted: Wanted, now: number): number {
-  const { queue, lane = {} } = rules;
+function nextLane(db: Connection, governed: Governed, wanted: Wanted, now: number): number {
+  const { queue, lane = {} } = governed.rules;
+  const places = lane.concurrency ?? NEVER;
   let next = NEVER;
-  for (const { turn, rate, opensAt } of openingLanes(db, queue)) {
+  for (const { turn, leased, listed } of unlisted(db, governed, wanted)) {
+    if (leased >= places) continue;
+    if (!listed || lane.rate === undefined) return now;
+    next = Math.min(next, roomAt(lane.rate, rateOf(db, queue, turn), now));
+  }
+  for (const { turn, waiting, rate, opensAt } of openingLanes(db, queue)) {
     if (opensAt >= next || next <= now) break;
     const at = lane.rate === undefined ? now : roomAt(lane.rate, rate, now);
-    if (at >= next || leasedInLane(db, lane, queue, turn) >= (lane.concurrency ?? NEVER)) continue;
-    if (claimable(db, queue, turn, { ...wanted, limit: 1 }) > 0) next = at;
+    if (at >= next || leasedInLane(db, queue, turn, lane.concurrency) >= places) continue;
+    if (claimable(db, { ...wanted, queue, turn: waiting, limit: 1 }) > 0) next = at;
   }
   return next;
 }

@@ -8,6 +8,7 @@ import {
 } from "../../ports/queue-rules.ts";
 import { json } from "../../ports/stored-text.ts";
 import type { Connection } from "./driver.ts";
+import { keepRate, rateOf } from "./listed-lanes.ts";
 import { queueRulesIn, rateIn, textIn } from "./rows.ts";
 import type { Work } from "./work.ts";
 
@@ -55,9 +56,6 @@ export function putRules(work: Work, rules: readonly QueueRules[]): void {
 }
 
 const SERVED = "UPDATE queue_rules SET rate = ?, last = ? WHERE queue = ?";
-const LANE_RATE = "SELECT rate FROM queue_lanes WHERE queue = ? AND turn = ?";
-const SET_LANE_RATE = "UPDATE queue_lanes SET rate = ?, opens_at = ? WHERE queue = ? AND turn = ?";
-
 /** Remembers which turns were served, in this order: for the rates, and for whose turn is next. */
 export function charge({ db, now }: Work, { rules, rate }: Governed, turns: readonly string[]): void {
   const last = turns.at(-1);
@@ -70,27 +68,7 @@ export function charge({ db, now }: Work, { rules, rate }: Governed, turns: read
   const claims = new Map<string, number>();
   for (const turn of turns) claims.set(turn, (claims.get(turn) ?? 0) + 1);
   for (const [turn, count] of claims) {
-    const state = afterClaims(laneRate, rateIn(db.get(LANE_RATE, queue, turn)), { now, claims: count });
-    db.run(SET_LANE_RATE, json(state), roomAt(laneRate, state, now), queue, turn);
+    const state = afterClaims(laneRate, rateOf(db, queue, turn), { now, claims: count });
+    keepRate(db, queue, { turn, rate: state }, roomAt(laneRate, state, now));
   }
 }
-
-const OPEN_LANE = `
-  INSERT INTO queue_lanes (queue, turn, opens_at, rate) VALUES (?, ?, 0, ?)
-  ON CONFLICT (queue, turn) DO UPDATE SET opens_at = 0`;
-
-/** A row waits in it: it must be looked at. */
-export const openLane = (db: Connection, queue: string, turn: string): void =>
-  void db.run(OPEN_LANE, queue, turn, NO_CLAIMS_JSON);
-
-const NO_CLAIMS_JSON = json(NO_CLAIMS);
-
-const LOOK_AGAIN = "UPDATE queue_lanes SET opens_at = ? WHERE queue = ? AND turn = ?";
-
-/** Nothing can be taken of it before then; undefined = before a place is freed. */
-export const closeLane = (db: Connection, queue: string, turn: string, until: number | undefined): void =>
-  void db.run(LOOK_AGAIN, until ?? null, queue, turn);
-
-/** Nothing waits in it: it is forgotten. */
-export const dropLane = (db: Connection, queue: string, turn: string): void =>
-  void db.run("DELETE FROM queue_lanes WHERE queue = ? AND turn = ?", queue, turn);

@@ -56,8 +56,8 @@ export const childrenOf = (db: Connection, run: string, parent: string, fork: nu
 
 const INSERT_FIBER = `
   INSERT INTO fibers (run, key, parent, fork, ordinal, fingerprint, queue, priority, lane, seq, owner, epoch, ready_at,
-    deliveries, head, ended, state, value)
-  VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT fingerprint FROM runs WHERE id = ?1)), ?7, ?8, ?9, 0, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16)
+    deliveries, head, ended, state, value, turn)
+  VALUES (?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT fingerprint FROM runs WHERE id = ?1)), ?7, ?8, ?9, 0, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16, ?17)
   ON CONFLICT (run, key) DO NOTHING`;
 
 export interface Birth {
@@ -71,8 +71,12 @@ export interface Birth {
 /** A key that exists is left alone. Answers whether the fiber had to be queued, since nothing is born leased into a governed queue. */
 export function insertFiber(work: Work, fiber: NewFiber, { run, owner: wanted, fingerprint, head }: Birth): boolean {
   const { db } = work;
-  const queued = wanted !== undefined && work.isGoverned(fiber.queue);
+  const governed = work.isGoverned(fiber.queue);
+  const queued = wanted !== undefined && governed;
   const owner = queued ? undefined : wanted;
+  const readyAt = fiber.ended === undefined ? (queued ? work.now : fiber.readyAt) : null;
+  const lane = storableOrNull(fiber.lane);
+  const hasTurn = governed && owner === undefined && readyAt !== null && readyAt <= work.now;
   const inserted = db.run(
     INSERT_FIBER,
     run,
@@ -83,14 +87,15 @@ export function insertFiber(work: Work, fiber: NewFiber, { run, owner: wanted, f
     fingerprint ?? null,
     storable(fiber.queue),
     fiber.priority,
-    storableOrNull(fiber.lane),
+    lane,
     owner?.worker ?? null,
     owner?.epoch ?? null,
-    fiber.ended === undefined ? (queued ? work.now : fiber.readyAt) : null,
+    readyAt,
     head ?? null,
     fiber.ended ?? null,
     json(fiber.state),
     json(fiber.value),
+    hasTurn ? `=${lane ?? ""}` : null,
   );
   if (inserted === 0) return false;
   const [context, aside] = [json(fiber.context), json(fiber.aside)];

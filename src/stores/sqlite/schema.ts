@@ -10,9 +10,9 @@
  *           last one (`head`); history walks back. Measured in batches of 100 over 100 runs: 14 µs of CPU per transition,
  *           against 24 µs with events clustered by run and 20 µs with an index on run: both dirty a page per run and batch.
  * chains    heads of fibers that are gone, so that their events are still found.
- * turn      of a row that a governed queue has found due or leased: its lane behind a "=" (lanes.ts).
- * queue_lanes  lanes in which rows wait, or whose rate remembers claims. `opens_at`: when to look at it, NULL = once a place is
- *           freed. Triggers see to that, so that no statement can forget it; those of held fibers do not touch `turn`.
+ * turn      of a row that is due or leased in a governed queue: its lane behind a "=", or a "+" (lanes.ts, waiting.ts).
+ * queue_lanes  lanes that were found full, or whose rate remembers claims. `opens_at`: when to look at it, NULL = once a place
+ *           is freed. Triggers see to that, so that no statement can forget it; those of held fibers do not touch `turn`.
  * waits     which parked fiber waits for which name: written when it parks, removed when it is claimed.
  * messages  the mailbox; message_ids remembers ids for ever after, so that consuming does not undo deduplication. Its column
  *           `own` tells ids of the engine's own messages (`once`) from those that senders chose.

@@ -32,11 +32,11 @@ export class Work {
     return this.#governedNames().has(queue);
   }
 
-  /** Whether a row of this run holds a place in a governed queue, for which somebody may wait. */
-  holdsPlace(run: RunId, fiber?: string): boolean {
-    if (this.#governedNames().size === 0) return false;
+  /** Rows are about to leave, all of the run or one: for a place that they hold in a governed queue somebody may wait. */
+  noteLeaving(run: RunId, fiber?: string): void {
+    if (this.#ready || this.#governedNames().size === 0) return; // once is enough
     const row = fiber === undefined ? this.db.get(PLACE_OF_RUN, run) : this.db.get(PLACE_OF_FIBER, run, fiber);
-    return row !== undefined;
+    if (row !== undefined) this.#ready = true;
   }
 
   #governedNames(): ReadonlySet<string> {
