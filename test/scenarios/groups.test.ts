@@ -5,9 +5,7 @@ import { completedSteps, eventsOf, eventually } from "../engine/reading.ts";
 import { BACKENDS, describeOn } from "../setup/backends.ts";
 import { Cluster } from "./cluster.ts";
 import { four } from "./flows.ts";
-import { asking, channel, counter, group, patient } from "./groups.ts";
-
-/** Processes take their time to start where others do, too. */
+import { asking, channel, counter, group, locked, patient } from "./groups.ts";
 
 /** Kills of a worker amid a group; twenty where the time does not matter. */
 const KILLS = process.env["FLUJO_TEST_CRASH"] === "full" ? 20 : 2;
@@ -27,6 +25,15 @@ describeOn(SERVERS, "groups over several workers on %s", (backend) => {
     await Promise.all([cluster.worker({ concurrency: 3 }), cluster.worker({ concurrency: 3 })]);
     const flujo = cluster.scene.open({ flows: [counter], worker: false });
     expect(await (await flujo.start(counter, null)).output()).toBe(500);
+  });
+
+  it("scenario 10: counts to 50 in a file that is no database, where a key lets one step in at a time", async () => {
+    await using cluster = new Cluster(backend);
+    const flujo = cluster.scene.open({ flows: [locked], worker: false });
+    await flujo.setQueue("locks", { perKey: { concurrency: 1 } });
+    const queues = ["default", "locks"];
+    await Promise.all([cluster.worker({ concurrency: 3, queues }), cluster.worker({ concurrency: 3, queues })]);
+    expect(await (await flujo.start(locked, null)).output()).toBe(50);
   });
 
   it("scenario 11: gives members what was set before the group, and what they wrote to what comes after it", async () => {

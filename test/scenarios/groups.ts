@@ -1,3 +1,5 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { type Flow, flow } from "flujo";
 import { z } from "zod";
 import type { StepContext } from "../../src/dsl/context.ts";
@@ -78,6 +80,34 @@ export const counter: Flow<unknown, number> = flow("counter", { version: "1" })
   )
   .step("read", (_, { context }) => context.count)
   .build();
+
+/** Five members each add one to a number in a file, ten times: read, wait, write. Only a lock makes that exact. */
+export const locked: Flow<unknown, number> = flow("locked", { version: "1" })
+  .input(z.unknown())
+  .map(
+    "members",
+    () => [1, 2, 3, 4, 5],
+    (b) =>
+      b.times("again", 10, (c) =>
+        c.step(
+          "add",
+          async (item, ctx) => {
+            act(ctx);
+            const count = readCount(ctx);
+            await setImmediate();
+            writeFileSync(countFile(ctx), `${count + 1}`);
+            return item;
+          },
+          { queue: "locks", key: () => "count" },
+        ),
+      ),
+    { concurrency: 5 },
+  )
+  .step("read", (_, ctx) => readCount(ctx))
+  .build();
+
+const countFile = ({ resources }: Ctx): string => `${String(resources["ledger"])}.count`;
+const readCount = (ctx: Ctx): number => (existsSync(countFile(ctx)) ? Number(readFileSync(countFile(ctx), "utf8")) : 0);
 
 /** One member computes for so many milliseconds, the other waits as long. */
 export const patient: Flow<number, Readonly<Record<string, number>>> = flow("patient", { version: "1" })

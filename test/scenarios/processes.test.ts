@@ -6,8 +6,6 @@ import { describeOn, SHARED_BACKENDS } from "../setup/backends.ts";
 import { five, four, logged, signed } from "./flows.ts";
 import { Cluster } from "./cluster.ts";
 
-/** Processes take their time to start where others do, too. */
-
 /** Why the scenarios here do not run on memory. */
 const NOT_ON_MEMORY = "it needs another process: a memory store is seen by the one that holds it, and is gone with it";
 

@@ -3,7 +3,7 @@ import { Flujo } from "flujo";
 import type { WorkerOptions } from "../../src/worker/options.ts";
 import { type Address, openAt } from "../setup/addresses.ts";
 import { five, four, logged, signed } from "./flows.ts";
-import { asking, channel, counter, group, patient } from "./groups.ts";
+import { asking, channel, counter, group, locked, patient } from "./groups.ts";
 
 /** A worker process: says "ready", works until it is told to stop or is killed. */
 export interface WorkerTask {
@@ -16,7 +16,7 @@ const { store: address, ledger, worker }: WorkerTask = JSON.parse(process.argv[2
 await using store = await openAt(address);
 const flujo = new Flujo({
   store,
-  flows: [five, four, logged, signed, group, channel, counter, patient, asking],
+  flows: [five, four, logged, signed, group, channel, counter, locked, patient, asking],
   resources: { ledger },
   ...(worker && { worker }),
 });

@@ -7,8 +7,6 @@ import { storeConformance } from "../../src/testing/conformance/conformance.ts";
 import { MongoDouble } from "../mongo-double/server.ts";
 import { modelSize } from "./model-size.ts";
 
-// Every read is a round trip through driver, socket and double: 4,800 of them to check the invariants of 1,200 runs.
-
 let double: MongoDouble;
 const NO_SHARD = "it keeps no outbox for a router, so it cannot be one of several behind one";
 const databases = new WeakMap<Store, string>();
