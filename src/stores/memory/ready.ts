@@ -94,7 +94,6 @@ export class ReadyQueue {
       taken.push(first.row);
       best.take();
     }
-    for (const offer of offers) offer.close();
     for (const row of taken) row.entry = undefined;
     return taken;
   }
@@ -152,5 +151,5 @@ export class ReadyQueue {
 /** All free queues together are one offer. */
 function offerOf(heaps: readonly Heap<FiberRow>[]): Offer {
   const best = (): Heap<FiberRow> | undefined => heaps.reduce<Heap<FiberRow> | undefined>(bestOf, undefined);
-  return { peek: () => best()?.peek(), take: () => void best()?.pop(), close: () => {} };
+  return { peek: () => best()?.peek(), take: () => void best()?.pop() };
 }
