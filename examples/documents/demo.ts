@@ -90,7 +90,7 @@ async function play(scene: Scene): Promise<Closing> {
     if (options.kill && kill === undefined && (isHalfWay(progress) || asked !== undefined)) {
       kill = await killed(scene, worker, watch);
       worker = hire(scene);
-      display.say("It takes over what the other one held as soon as the lease has run out, after 3 s.");
+      display.say("It takes over what the other one held as soon as the lease has run out, after 2.5 s.");
     } else if (asked !== undefined) {
       await answer(scene, asked.question);
     }

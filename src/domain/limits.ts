@@ -18,13 +18,13 @@ export const LIMITS = {
   deliveries: 10, // adoptions of one step without progress before the run is failed as WORKER_LOST
   pageSize: 1_000,
   messageBytes: 1_048_576,
-  heartbeatMs: 1_000,
-  leaseMs: 3_000,
+  heartbeatMs: 500,
+  leaseMs: 2_500, // how soon a dead worker's runs go on, less a beat; a process that stands still for 1.5 s keeps it
   sweepMs: 500,
 } as const;
 
 invariant(LIMITS.idCharacters + LIMITS.nodeDepth * 15 + 32 < LIMITS.tokenCharacters, "every pause can be named");
-// Two missed beats are weather, three are a death: 3 x 1 s = the lease.
-invariant(LIMITS.heartbeatMs * 2 < LIMITS.leaseMs, "two heartbeats fit in a lease");
-invariant(LIMITS.sweepMs < LIMITS.heartbeatMs, "a sweep looks more often than a worker beats");
+// Four missed beats are weather, five are a death: 5 x 0.5 s = the lease.
+invariant(LIMITS.heartbeatMs * 4 < LIMITS.leaseMs, "four heartbeats fit in a lease");
+invariant(LIMITS.sweepMs <= LIMITS.heartbeatMs, "a sweep looks as often as a worker beats");
 invariant(LIMITS.inlineBytes < LIMITS.payloadBytes, "inline values are smaller than the largest value");

@@ -16,9 +16,9 @@ export interface WorkerOptions {
   readonly queues?: readonly string[];
   /** How long `stop` waits for running steps before it aborts them. Default 10 s. */
   readonly drain?: Duration;
-  /** How long others wait before they take over what this worker holds. Default 3 s. */
+  /** How long others wait before they take over what this worker holds. Default 2.5 s. */
   readonly lease?: Duration;
-  /** How often the lease is renewed; half as often while nothing is held. Default 1 s; at most half of `lease`. */
+  /** How often the lease is renewed; while nothing is held up to four times less often. Default 0.5 s; at most half of `lease`. */
   readonly heartbeat?: Duration;
   /** How often expired leases of others are looked for, on a store that does not say when they expire. Default 0.5 s. */
   readonly sweep?: Duration;
@@ -38,6 +38,8 @@ export interface WorkerSettings {
   readonly drainMs: number;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
+  /** How often the lease is renewed while nothing is held: some whole number of heartbeats. */
+  readonly idleBeatMs: number;
   readonly sweepMs: number;
   readonly maxDeliveries: number;
   /** Undefined = it does not look at schedules. */
@@ -46,6 +48,18 @@ export interface WorkerSettings {
 
 const SCHEDULES_MS = 5_000;
 const POLL_MS: Readonly<Record<Capabilities["hints"], number>> = { push: 5_000, none: 1_000 };
+
+/** Idle workers are the many: each asks its store once in 2 s for its lease, with a heartbeat of 0.5 s. */
+const IDLE_BEATS = 4;
+
+/**
+ * As many heartbeats as a healthy worker has left when its next one is due, at least: so whoever looks at the leases of others
+ * with each of its beats takes none for late that is not.
+ */
+function idleBeat(leaseMs: number, heartbeatMs: number): number {
+  const spare = Math.floor(leaseMs / heartbeatMs) - 1;
+  return heartbeatMs * Math.max(1, Math.min(IDLE_BEATS, spare));
+}
 
 /** Checks the options, every problem at once. Throws OPTION_INVALID. */
 export function workerSettings(
@@ -58,6 +72,8 @@ export function workerSettings(
     queues = ["default"],
     maxDeliveries = LIMITS.deliveries,
   } = options;
+  const leaseMs = durationMs(options.lease ?? LIMITS.leaseMs, "lease");
+  const heartbeatMs = durationMs(options.heartbeat ?? LIMITS.heartbeatMs, "heartbeat");
   const settings: WorkerSettings = {
     concurrency,
     batchSize,
@@ -65,8 +81,9 @@ export function workerSettings(
     maxDeliveries,
     pollMs: durationMs(options.pollInterval ?? POLL_MS[hints], "pollInterval"),
     drainMs: durationMs(options.drain ?? 10_000, "drain"),
-    leaseMs: durationMs(options.lease ?? LIMITS.leaseMs, "lease"),
-    heartbeatMs: durationMs(options.heartbeat ?? LIMITS.heartbeatMs, "heartbeat"),
+    leaseMs,
+    heartbeatMs,
+    idleBeatMs: idleBeat(leaseMs, heartbeatMs),
     schedulesMs: options.schedules === false ? undefined : durationMs(options.schedules ?? SCHEDULES_MS, "schedules"),
     sweepMs: durationMs(options.sweep ?? LIMITS.sweepMs, "sweep"),
   };

@@ -1,6 +1,7 @@
 import { flow } from "flujo";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../src/domain/ambient.ts";
+import type { Store } from "../../src/ports/store.ts";
 import { memoryStore } from "../../src/testing.ts";
 import { LeaseKeeper } from "../../src/worker/lease-keeper.ts";
 import { workerSettings } from "../../src/worker/options.ts";
@@ -102,18 +103,15 @@ describe("a lease", () => {
     const before = beats.length;
     await clock.goOn(6_000);
     expect(events).toEqual(["registered"]);
-    expect(beats.length - before).toBeGreaterThanOrEqual(5);
-    expect(beats.length - before).toBeLessThanOrEqual(7);
+    expect(beats.length - before).toBeGreaterThanOrEqual(11);
+    expect(beats.length - before).toBeLessThanOrEqual(13);
     await clock.until(keeper.stop());
     await store.close();
   });
 
-  it("is given up when the machine slept longer than it lasts", async () => {
-    const clock = new VirtualClock();
-    const store = memoryStore({ clock });
-    const events: string[] = [];
+  const busyKeeper = (store: Store, clock: VirtualClock, events: string[]): LeaseKeeper => {
     const told = (what: string) => () => void events.push(what);
-    const keeper = new LeaseKeeper(store, "w" as never, {
+    return new LeaseKeeper(store, "w" as never, {
       settings: workerSettings({}),
       ambient: ambientOf(clock),
       events: {
@@ -127,6 +125,31 @@ describe("a lease", () => {
       about: () => null,
       busy: () => true,
     });
+  };
+
+  it("is kept through a pause of more than a second, whenever it comes", async () => {
+    const clock = new VirtualClock();
+    const store = memoryStore({ clock });
+    const events: string[] = [];
+    const keeper = busyKeeper(store, clock, events);
+    await clock.until(keeper.start());
+    await clock.goOn(2_000);
+    for (let afterBeatMs = 0; afterBeatMs < 500; afterBeatMs += 50) {
+      await clock.pass(afterBeatMs);
+      await clock.pass(1_400);
+      expect(await store.sweep()).toEqual({ workers: [], fibers: 0 });
+      await clock.goOn(2_000);
+    }
+    expect(events).toEqual(["registered"]);
+    await clock.until(keeper.stop());
+    await store.close();
+  });
+
+  it("is given up when the machine slept longer than it lasts", async () => {
+    const clock = new VirtualClock();
+    const store = memoryStore({ clock });
+    const events: string[] = [];
+    const keeper = busyKeeper(store, clock, events);
     await clock.until(keeper.start());
     await clock.goOn(2_000);
     await clock.pass(60_000);

@@ -64,7 +64,34 @@ describe("an idle worker", () => {
     await real.close();
   });
 
-  it("beats each second as soon as it holds something, and takes over from one that died with a run", async () => {
+  it.each([
+    { lease: 3_000, heartbeat: 1_000 },
+    { lease: 1_500, heartbeat: 400 },
+    { lease: 1_000, heartbeat: 500 },
+    { lease: 60_000, heartbeat: 1_000 },
+  ])("takes no healthy one for dead with a lease of $lease ms and a beat of $heartbeat ms", async (options) => {
+    const clock = new VirtualClock();
+    await using scene = new Scene("memory", clock);
+    const real = memoryStore({ clock });
+    const stores = [1, 2].map(() => new Counted(real));
+    const workers = stores.map(({ store }, i) =>
+      scene.open({ store, flows: [one], ambient: ambientOf(clock, i), worker: options }),
+    );
+    for (const worker of workers) await clock.until(worker.open());
+    await clock.goOn(10_000);
+    for (const { calls } of stores) calls.clear();
+    await clock.goOn(60_000);
+    const most = 60_000 / options.heartbeat;
+    for (const { calls } of stores) {
+      expect(calls.get("heartbeat")).toBeGreaterThanOrEqual(most / 4);
+      expect(calls.get("heartbeat")).toBeLessThanOrEqual(most);
+      expect([calls.get("sweep"), calls.get("register")]).toEqual([undefined, undefined]);
+    }
+    for (const worker of workers) await clock.until(worker.close(), 20_000);
+    await real.close();
+  });
+
+  it("beats twice a second as soon as it holds something, and takes over from one that died with a run", async () => {
     const clock = new VirtualClock();
     await using scene = new Scene("memory", clock);
     const real = memoryStore({ clock });
@@ -90,12 +117,12 @@ describe("an idle worker", () => {
     await clock.goOn(2_000);
     doomed.calls.clear();
     await clock.goOn(10_000);
-    expect(doomed.calls.get("heartbeat")).toBe(10);
+    expect(doomed.calls.get("heartbeat")).toBe(20);
     const died = clock.now();
     doomed.die();
     const result = second.result(runId, { until: "end" });
     expect(await clock.until(result, 5_000)).toMatchObject({ status: "completed", output: 2 });
-    expect(clock.now() - died).toBeLessThanOrEqual(4_000);
+    expect(clock.now() - died).toBeLessThanOrEqual(2_500);
     expect(other.calls.get("sweep")).toBeLessThanOrEqual(2); // at its start, and when it was time
     await clock.until(Promise.all([first.close(), second.close()]), 20_000);
     await real.close();
