@@ -120,11 +120,14 @@ local function nextTurn()
   return turnBase * 1000000 + turnsGiven
 end
 local sleepers = {}
+local function mayRest(queue)
+  if sleepers[queue] == nil then sleepers[queue] = call('EXISTS', P .. 't:' .. queue) == 1 end
+  return sleepers[queue]
+end
 local function rouse(queue, lane, at)
   local asleep = P .. 't:' .. queue
   if tonumber(at) <= NOW then
-    if sleepers[queue] == nil then sleepers[queue] = call('EXISTS', asleep) == 1 end
-    if call('ZADD', P .. 'g:' .. queue, 'NX', nextTurn(), lane) == 1 and sleepers[queue] then call('ZREM', asleep, lane) end
+    if call('ZADD', P .. 'g:' .. queue, 'NX', nextTurn(), lane) == 1 and mayRest(queue) then call('ZREM', asleep, lane) end
     return
   end
   sleepers[queue] = true
@@ -149,22 +152,27 @@ local function dequeue(ref, f)
   if not rules or rules.freed or rules.moving then drop(f.q, f.g, f.p, ref) end
   if rules then drop(laneOf(f), f.g, f.p, ref) end
 end
--- Places are kept as sets of what is leased, and only where a rule counts them.
-local function occupy(ref, f)
-  local rules = rulesOf(f.q)
-  if not rules or rules.freed then return end
-  if rules.concurrency then call('SADD', P .. 'G:' .. f.q, ref) end
-  if rules.lane and rules.lane.concurrency then call('SADD', P .. 'G:' .. f.q .. '\0' .. f.L, ref) end
-end
+-- Leaves a place. Somebody waits for it only where there was none: in a queue that was full, or a lane that rests. Telling of every
+-- place woke all workers with every batch.
+local wasFull = {}
 local function vacate(ref, f)
-  local rules = rulesOf(f.q)
+  local queue = f.q
+  local rules = rulesOf(queue)
   if not rules or (rules.freed and not rules.counting) then return end
-  if rules.concurrency or rules.counting then call('SREM', P .. 'G:' .. f.q, ref) end
-  if (rules.lane and rules.lane.concurrency) or rules.counting then
-    call('SREM', P .. 'G:' .. f.q .. '\0' .. f.L, ref)
-    if not rules.freed and call('EXISTS', P .. 'q:' .. f.q .. '\0' .. f.L) == 1 then rouse(f.q, f.L, now) end
+  if rules.concurrency or rules.counting then
+    if wasFull[queue] == nil then
+      wasFull[queue] = rules.counting or call('SCARD', P .. 'G:' .. queue) >= rules.concurrency
+    end
+    call('SREM', P .. 'G:' .. queue, ref)
+    if wasFull[queue] then ready = 1 end
   end
-  ready = 1
+  if (rules.lane and rules.lane.concurrency) or rules.counting then
+    call('SREM', P .. 'G:' .. queue .. '\0' .. f.L, ref)
+    if not rules.freed and mayRest(queue) and call('EXISTS', P .. 'q:' .. queue .. '\0' .. f.L) == 1 then
+      rouse(queue, f.L, now)
+      ready = 1
+    end
+  end
 end
 `;
 

@@ -10,8 +10,19 @@ local function messagesFor(run, packed)
   end
   return found
 end
--- Free classes that gave rows, each with those rows; all that the worker holds from now on.
-local served, held = {}, {}
+-- Free classes that gave rows, each with those rows; all that the worker holds from now on; what of it has a place in which queue.
+local served, held, placed = {}, {}, {}
+-- What is leased is kept as sets, and only where a rule counts it.
+local function occupy(ref, f)
+  local rules = rulesOf(f.q)
+  if not rules or rules.freed then return end
+  if rules.concurrency then
+    local refs = placed[f.q] or {}
+    refs[#refs + 1] = ref
+    placed[f.q] = refs
+  end
+  if rules.lane and rules.lane.concurrency then call('SADD', P .. 'G:' .. f.q .. '\0' .. f.L, ref) end
+end
 -- Nothing for a row whose fiber is gone, which only damage can bring about.
 local function take(row, worker, epoch)
   local ref = row.ref
@@ -24,9 +35,7 @@ local function take(row, worker, epoch)
   local deliveries = string.format('%.0f', f.d + 1)
   local rules = rulesOf(f.q)
   if row.isOfOne and not rules.moving then
-    call('ZREM', row.class.z, ref)
-    row.wasLast = call('EXISTS', row.class.z) == 0
-    if row.wasLast then call('DEL', P .. 'q:' .. row.class.queue) end
+    if row.isLast then call('DEL', row.class.z, P .. 'q:' .. row.class.queue) else call('ZREM', row.class.z, ref) end
   elseif rules then dequeue(ref, f)
   else
     local class = row.class
@@ -55,6 +64,9 @@ local function settle(worker, epoch)
     if call('EXISTS', class.z) == 0 then call('ZREM', P .. 'q:' .. class.queue, class.name) end
   end
   each500(held, function(...) call('SADD', P .. 'h:' .. worker .. '#' .. epoch, ...) end)
+  for queue, refs in pairs(placed) do
+    each500(refs, function(...) call('SADD', P .. 'G:' .. queue, ...) end)
+  end
 end
 local function freeOffer(rows)
   local taken = 0

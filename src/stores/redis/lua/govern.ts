@@ -64,13 +64,24 @@ end
 /** Reads only what it may take: per queue the classes with waiting fibers, and of those it wants the due ones. */
 export const DUE: string = String.raw`
 local wantedPrints = {}
+-- A claim looks at the few classes that there are in every lane: each is taken apart once.
+local parsed = {}
+local function parse(class)
+  local parts = parsed[class]
+  if not parts then
+    local fingerprint, priority = class:match('^(.*)|([^|]*)$')
+    parts = { fingerprint = fingerprint, priority = tonumber(priority) }
+    parsed[class] = parts
+  end
+  return parts
+end
 -- Wanted classes, and how many there are.
 local function classesOf(queue, all)
   local classes, names = {}, call('ZREVRANGE', P .. 'q:' .. queue, 0, -1)
   for _, class in ipairs(names) do
-    local fingerprint, priority = class:match('^(.*)|([^|]*)$')
-    if all or wantedPrints[fingerprint] then
-      classes[#classes + 1] = { name = class, queue = queue, z = P .. 'z:' .. class .. '|' .. queue, priority = tonumber(priority) }
+    local parts = parse(class)
+    if all or wantedPrints[parts.fingerprint] then
+      classes[#classes + 1] = { name = class, queue = queue, z = P .. 'z:' .. class .. '|' .. queue, priority = parts.priority }
     end
   end
   return classes, #names
@@ -171,15 +182,24 @@ local function restFull(turns, queue, lane, rules)
   if rules.concurrency and lanePlaces(queue, lane) >= rules.concurrency then return turns.rest(lane, '+inf') end
   turns.rest(lane, roomAt(rules.rate, laneState(queue, lane)))
 end
+-- The best row of a lane. In a lane with one class, which most are, one look tells whether it is the last one, too.
+local function firstOf(waiting)
+  local classes, count = classesOf(waiting)
+  if count ~= 1 or not classes[1] then return dueOf(classes, 1)[1] end
+  local class = classes[1]
+  local rows = call('ZRANGE', class.z, 0, 1, 'WITHSCORES')
+  local at = tonumber(rows[2])
+  if not at or at > NOW then return end
+  return { ref = rows[1], at = at, priority = class.priority, class = class, isOfOne = true, isLast = #rows == 2 }
+end
 local function nextLane(turns, queue, rules)
   while true do
     local lane = turns.next()
     if not lane then return end
     local waiting = queue .. '\0' .. lane
-    local classes, count = classesOf(waiting)
-    local row = dueOf(classes, 1)[1]
+    local row = firstOf(waiting)
     if row then
-      row.lane, row.isOfOne = lane, count == 1
+      row.lane = lane
       if not rules.concurrency and not rules.rate then return row end
       if roomOf(rules, rules.concurrency and lanePlaces(queue, lane), rules.rate and laneState(queue, lane)) > 0 then
         return row
@@ -198,7 +218,8 @@ local function countClaim(turns, queue, rules, row)
   local rate = rules.lane and rules.lane.rate
   if rate then call('HSET', P .. 'T:' .. queue, 'l' .. lane, textOf(afterClaims(rate, laneState(queue, lane), 1))) end
   -- With its last row a lane leaves the turns at once: half of the cost of lanes that have one row each was coming back for it.
-  if not row.wasLast and call('EXISTS', P .. 'q:' .. queue .. '\0' .. lane) == 1 then
+  local hasMore = row.isOfOne and not row.isLast
+  if hasMore or not row.isOfOne and call('EXISTS', P .. 'q:' .. queue .. '\0' .. lane) == 1 then
     call('ZADD', P .. 'g:' .. queue, nextTurn(), lane)
   elseif rate then restEmpty(turns, queue, lane)
   else turns.rest(lane) end
