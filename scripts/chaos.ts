@@ -102,5 +102,4 @@ function recoveryPage({ store, runs, adoptionMs, handOverMs, violations }: Recov
 
 const [first, second] = positionals;
 const fine = first === "recovery" ? await recover(storeNamed(second)) : await mistreat(storeNamed(first));
-await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
-process.exit(fine ? 0 : 1); // connections to a server that was killed may outlive their pool; nobody waits for them
+process.exitCode = fine ? 0 : 1;
