@@ -175,12 +175,13 @@ export class LeaseKeeper {
 
   async #tick(): Promise<void> {
     const { events } = this.#with;
+    this.#guard?.beaten(); // a store that answers late is no reason to open another connection to it
     try {
       if (!this.#held) await this.#register();
       else if (this.#beatDue()) {
         await this.#beat();
         if (!this.#stopped) this.guardFromNow();
-      } else this.#guard?.beaten();
+      }
     } catch (error) {
       events.failed("heartbeat", error);
     }

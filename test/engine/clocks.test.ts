@@ -145,6 +145,28 @@ describe("a lease", () => {
     await store.close();
   });
 
+  it("is not guarded from a thread because its store answers late: the event loop is alive", async () => {
+    const clock = new VirtualClock();
+    const store = memoryStore({ clock });
+    const beaten: number[] = [];
+    let beats = 0;
+    const late = wrapped(store, {
+      heartbeat: (beat) => (worker, epoch, leaseMs, about) =>
+        ++beats < 3 ? beat(worker, epoch, leaseMs, about) : new Promise(() => undefined),
+      guard: () => () => ({
+        beaten: () => void beaten.push(clock.now()),
+        renewedAt: 0,
+        stop: () => Promise.resolve(),
+      }),
+    });
+    const keeper = busyKeeper(late, clock, []);
+    await clock.until(keeper.start());
+    await clock.goOn(1_500);
+    expect(beats).toBe(3);
+    expect(beaten.at(-1)).toBe(clock.now());
+    await store.close();
+  });
+
   it("is given up when the machine slept longer than it lasts", async () => {
     const clock = new VirtualClock();
     const store = memoryStore({ clock });
