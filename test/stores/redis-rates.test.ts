@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { afterClaims, emptyAt, NO_CLAIMS, type RateState, roomAt, roomIn } from "../../src/ports/queue-rules.ts";
 import { BASE } from "../../src/stores/redis/lua/base.ts";
-import { RATES } from "../../src/stores/redis/lua/govern.ts";
+import { RATES } from "../../src/stores/redis/lua/rates.ts";
 import { sharedServer, titled } from "../setup/servers.ts";
 
 /** ARGV: now, count, period, state, claims. */

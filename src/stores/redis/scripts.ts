@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { BASE, FIBERS, QUEUES } from "./lua/base.ts";
 import { CLAIM, NEXT_DUE } from "./lua/claim.ts";
-import { DUE, GOVERN, MOVE, MOVE_ROWS, PUT_RULES, RATES } from "./lua/govern.ts";
+import { DUE, GOVERN, MOVE, MOVE_ROWS, PUT_RULES } from "./lua/govern.ts";
 import { COMMIT } from "./lua/commit.ts";
 import { LIST } from "./lua/list.ts";
+import { RATES } from "./lua/rates.ts";
 import { CANCEL, CREATE_RUNS, ENDED, FORGET, LOAD, OPEN_FIBERS, REVIVE, SIGNAL } from "./lua/operations.ts";
 import {
   MARK,

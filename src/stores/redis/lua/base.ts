@@ -152,9 +152,14 @@ local function dequeue(ref, f)
   if not rules or rules.freed or rules.moving then drop(f.q, f.g, f.p, ref) end
   if rules then drop(laneOf(f), f.g, f.p, ref) end
 end
+local function each500(items, act)
+  for from = 1, #items, 500 do act(unpack(items, from, math.min(#items, from + 499))) end
+end
 -- Leaves a place. Somebody waits for it only where there was none: in a queue that was full, or a lane that rests. Telling of every
 -- place woke all workers with every batch.
 local wasFull = {}
+-- Places that a batch leaves, by queue: a script that gathers them here takes them out at its end.
+local vacated
 local function vacate(ref, f)
   local queue = f.q
   local rules = rulesOf(queue)
@@ -163,7 +168,11 @@ local function vacate(ref, f)
     if wasFull[queue] == nil then
       wasFull[queue] = rules.counting or call('SCARD', P .. 'G:' .. queue) >= rules.concurrency
     end
-    call('SREM', P .. 'G:' .. queue, ref)
+    if vacated then
+      local refs = vacated[queue] or {}
+      refs[#refs + 1] = ref
+      vacated[queue] = refs
+    else call('SREM', P .. 'G:' .. queue, ref) end
     if wasFull[queue] then ready = 1 end
   end
   if (rules.lane and rules.lane.concurrency) or rules.counting then

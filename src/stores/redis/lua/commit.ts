@@ -182,6 +182,7 @@ local function whole(run, key, f, b, r)
   if r.pos == 'ended' then return #queued == 0 and COMMITTED or { COMMITTED, 0, false, queued } end
   return outcomeOf(run .. '/' .. key, queued)
 end
+local function refused(raised) return { 3, refusal(raised) } end
 local function one(b)
   local run, key, rest = ARGV[b], ARGV[b + 1], ARGV[b + 8]
   local ref = run .. '/' .. key
@@ -196,11 +197,21 @@ local function one(b)
   if v[4] then return { COMMITTED, 0, v[4], {} } end
   return COMMITTED
 end
-local outcomes = {}
+local outcomes, raised = {}, nil
+vacated = {}
 for b = 4, #ARGV, ${ARGUMENTS_PER_TRANSITION} do
   local ok, outcome = pcall(one, b)
-  outcomes[#outcomes + 1] = ok and outcome or { 3, refusal(outcome) }
+  if not ok then ok, outcome = pcall(refused, outcome) end
+  if not ok then
+    raised = outcome
+    break
+  end
+  outcomes[#outcomes + 1] = outcome
 end
+for queue, refs in pairs(vacated) do
+  each500(refs, function(...) call('SREM', P .. 'G:' .. queue, ...) end)
+end
+if raised then error(raised, 0) end
 return { outcomes, ready, noted }
 `;
 

@@ -1,66 +1,3 @@
-/**
- * Rates, as `ports/queue-rules.ts` computes them (a test compares both). What a rate remembers is kept as
- * `period;part:claims,part:claims`, oldest first.
- */
-export const RATES: string = String.raw`
-local PARTS = 16
-local function partOf(rate) return math.floor((NOW * PARTS) / rate.perMs) end
-local function forgottenAt(perMs, part) return math.ceil(((part + PARTS + 1) * perMs) / PARTS) end
-local function stateOf(text)
-  local state = { perMs = 0, parts = {} }
-  if not text then return state end
-  local period, parts = text:match('^(.-);(.*)$')
-  state.perMs = tonumber(period)
-  for part, claims in parts:gmatch('(-?%d+):(%d+)') do
-    state.parts[#state.parts + 1] = { tonumber(part), tonumber(claims) }
-  end
-  return state
-end
-local function textOf(state)
-  local texts = {}
-  for i, part in ipairs(state.parts) do texts[i] = string.format('%.0f:%.0f', part[1], part[2]) end
-  return string.format('%.0f;', state.perMs) .. table.concat(texts, ',')
-end
-local function recent(rate, state)
-  local kept, claims = {}, 0
-  if state.perMs ~= rate.perMs then return kept, claims end
-  local oldest = partOf(rate) - PARTS
-  for _, part in ipairs(state.parts) do
-    if part[1] >= oldest then
-      kept[#kept + 1] = part
-      claims = claims + part[2]
-    end
-  end
-  return kept, claims
-end
-local function roomIn(rate, state)
-  local _, claims = recent(rate, state)
-  return math.max(0, rate.count - claims)
-end
-local function afterClaims(rate, state, claims)
-  local kept = recent(rate, state)
-  if claims > 0 then
-    local last = kept[#kept]
-    local part = math.max(partOf(rate), last and last[1] or 0)
-    if last and last[1] == part then kept[#kept] = { part, last[2] + claims } else kept[#kept + 1] = { part, claims } end
-  end
-  return { perMs = rate.perMs, parts = kept }
-end
-local function roomAt(rate, state)
-  local kept, claims = recent(rate, state)
-  if claims < rate.count then return NOW end
-  for _, part in ipairs(kept) do
-    claims = claims - part[2]
-    if claims < rate.count then return forgottenAt(rate.perMs, part[1]) end
-  end
-  return NOW
-end
-local function emptyAt(state)
-  local last = state.parts[#state.parts]
-  return last and forgottenAt(state.perMs, last[1]) or 0
-end
-`;
-
 /** Reads only what it may take: per queue the classes with waiting fibers, and of those it wants the due ones. */
 export const DUE: string = String.raw`
 local wantedPrints = {}
@@ -129,12 +66,22 @@ end
  */
 export const GOVERN: string = String.raw`
 local PASSED_PER_CLAIM = 1000
-local function each500(items, act)
-  for from = 1, #items, 500 do act(unpack(items, from, math.min(#items, from + 499))) end
-end
 local function lanePlaces(queue, lane) return call('SCARD', P .. 'G:' .. queue .. '\0' .. lane) end
-local function laneState(queue, lane) return stateOf(call('HGET', P .. 'T:' .. queue, 'l' .. lane)) end
-local function queueState(queue) return stateOf(call('HGET', P .. 'T:' .. queue, 'q')) end
+-- What rates remember, read once: a claim asked five times for each row.
+local remembered = {}
+local function rateState(queue, field)
+  local states = remembered[queue] or {}
+  remembered[queue] = states
+  states[field] = states[field] or stateOf(call('HGET', P .. 'T:' .. queue, field))
+  return states[field]
+end
+local function laneState(queue, lane) return rateState(queue, 'l' .. lane) end
+local function queueState(queue) return rateState(queue, 'q') end
+local function countIn(queue, field, rate, claims)
+  local state = afterClaims(rate, rateState(queue, field), claims)
+  remembered[queue][field] = state
+  call('HSET', P .. 'T:' .. queue, field, textOf(state))
+end
 local function roomOf(rules, leased, state)
   local room = rules.concurrency and math.max(0, rules.concurrency - leased) or math.huge
   return rules.rate and math.min(room, roomIn(rules.rate, state)) or room
@@ -173,31 +120,32 @@ end
 -- A lane whose first row is not due, or that has none. What its rate remembers is kept as long as it says something.
 local function restEmpty(turns, queue, lane, earliest)
   if earliest then return turns.rest(lane, earliest) end
-  local remembered = emptyAt(laneState(queue, lane))
-  if remembered > NOW then return turns.rest(lane, remembered) end
+  local forgotten = emptyAt(laneState(queue, lane))
+  if forgotten > NOW then return turns.rest(lane, forgotten) end
   turns.rest(lane)
   call('HDEL', P .. 'T:' .. queue, 'l' .. lane)
+  remembered[queue]['l' .. lane] = nil
 end
 local function restFull(turns, queue, lane, rules)
   if rules.concurrency and lanePlaces(queue, lane) >= rules.concurrency then return turns.rest(lane, '+inf') end
   turns.rest(lane, roomAt(rules.rate, laneState(queue, lane)))
 end
--- The best row of a lane. In a lane with one class, which most are, one look tells whether it is the last one, too.
+-- The best row of a lane, and how many classes it has. With one, as most have, one look tells whether that row is the last one, too.
 local function firstOf(waiting)
   local classes, count = classesOf(waiting)
-  if count ~= 1 or not classes[1] then return dueOf(classes, 1)[1] end
+  if count ~= 1 or not classes[1] then return dueOf(classes, 1)[1], count end
   local class = classes[1]
   local rows = call('ZRANGE', class.z, 0, 1, 'WITHSCORES')
   local at = tonumber(rows[2])
-  if not at or at > NOW then return end
-  return { ref = rows[1], at = at, priority = class.priority, class = class, isOfOne = true, isLast = #rows == 2 }
+  if not at or at > NOW then return nil, count end
+  return { ref = rows[1], at = at, priority = class.priority, class = class, isOfOne = true, isLast = #rows == 2 }, count
 end
 local function nextLane(turns, queue, rules)
   while true do
     local lane = turns.next()
     if not lane then return end
     local waiting = queue .. '\0' .. lane
-    local row = firstOf(waiting)
+    local row, count = firstOf(waiting)
     if row then
       row.lane = lane
       if not rules.concurrency and not rules.rate then return row end
@@ -206,7 +154,7 @@ local function nextLane(turns, queue, rules)
       end
       restFull(turns, queue, lane, rules)
     else
-      local earliest = earliestOf(classesOf(waiting, true))
+      local earliest = count > 0 and earliestOf(classesOf(waiting, true))
       if not earliest or earliest > NOW then restEmpty(turns, queue, lane, earliest)
       elseif not turns.pass(lane) then return end
     end
@@ -214,9 +162,8 @@ local function nextLane(turns, queue, rules)
 end
 local function countClaim(turns, queue, rules, row)
   local lane = row.lane
-  if rules.rate then call('HSET', P .. 'T:' .. queue, 'q', textOf(afterClaims(rules.rate, queueState(queue), 1))) end
   local rate = rules.lane and rules.lane.rate
-  if rate then call('HSET', P .. 'T:' .. queue, 'l' .. lane, textOf(afterClaims(rate, laneState(queue, lane), 1))) end
+  if rate then countIn(queue, 'l' .. lane, rate, 1) end
   -- With its last row a lane leaves the turns at once: half of the cost of lanes that have one row each was coming back for it.
   local hasMore = row.isOfOne and not row.isLast
   if hasMore or not row.isOfOne and call('EXISTS', P .. 'q:' .. queue .. '\0' .. lane) == 1 then
@@ -233,6 +180,7 @@ local function governedOffer(queue, limit)
   local room = rules.counting and 0 or roomOf(rules, call('SCARD', P .. 'G:' .. queue), queueState(queue))
   local stopping, stopped, turns = dueOf((classesOf(queue .. '\0\0')), limit), 0, turnsOf(queue, limit)
   local row, over
+  local claims = 0
   return {
     peek = function()
       if stopped < #stopping then return stopping[stopped + 1] end
@@ -250,13 +198,17 @@ local function governedOffer(queue, limit)
       if really then
         countClaim(turns, queue, rules, row)
         room = room - 1
+        claims = claims + 1
       else
         -- Damage took its fiber: the lane is looked at again when its turn comes round.
         call('ZADD', P .. 'g:' .. queue, nextTurn(), row.lane)
       end
       row = nil
     end,
-    done = function() turns.settle() end
+    done = function()
+      turns.settle()
+      if rules.rate and claims > 0 then countIn(queue, 'q', rules.rate, claims) end
+    end
   }
 end
 -- When the queue has something for the worker that more than a freed place can bring.
