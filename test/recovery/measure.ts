@@ -27,13 +27,16 @@ const SLOW_MS = 90_000;
 const HANDED_OVER = 100;
 const STEPS = 100;
 const HAND_OVERS = 5;
+/** Deaths are spread over the slowest beat: else how long processes take to start decides where in its lease a worker dies. */
+const PHASES_MS = 2_000;
 
 /** Measures with the leases that workers have by default, on a store of its own for each repetition. */
 export async function measureRecovery({ store, repetitions, runs, tell }: RecoveryOptions): Promise<RecoveryReport> {
   const violations: string[] = [];
   const adoptionMs: number[] = [];
   for (let i = 0; i < repetitions; i++) {
-    const { lastMs, recordedTwice } = await on(store, (ground) => adoption(ground, runs));
+    const afterMs = (PHASES_MS * i) / repetitions;
+    const { lastMs, recordedTwice } = await on(store, (ground) => adoption(ground, runs, afterMs));
     tell(`${runs} runs adopted ${lastMs.toFixed(0)} ms after SIGKILL`);
     adoptionMs.push(lastMs);
     violations.push(...recordedTwice.map((step) => `recorded twice: ${step}`));

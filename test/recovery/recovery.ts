@@ -94,13 +94,14 @@ export interface Adoption {
   readonly recordedTwice: readonly string[];
 }
 
-/** SIGKILL of a worker that holds so many runs, each in the midst of a step, beside one that is idle. */
-export async function adoption(ground: Ground, runs: number): Promise<Adoption> {
+/** SIGKILL of a worker that holds so many runs, each in the midst of a step, so long after an idle one has come beside it. */
+export async function adoption(ground: Ground, runs: number, afterMs = 0): Promise<Adoption> {
   await using pair = await Pair.on(ground);
   const doomed = await pair.hire("doomed");
   const handles = await pair.start(held, 7, runs);
   await pair.begunIn("doomed", runs);
   const heir = await pair.hire("heir");
+  if (afterMs > 0) await new Promise((resolve) => setTimeout(resolve, afterMs));
   const killedAt = now();
   await doomed.kill();
   await pair.begunIn("heir", runs);
