@@ -1,4 +1,6 @@
 import type { Store } from "../../src/ports/store.ts";
+import { workerId } from "../../src/domain/ids.ts";
+import { FINGERPRINT, LEASE_MS, QUEUE } from "../../src/testing/conformance/records.ts";
 import { RUNS } from "./scenes.ts";
 
 /*
@@ -7,7 +9,7 @@ import { RUNS } from "./scenes.ts";
 
 const NUMBERS = new Set(["seq"]);
 
-/** Sorted, without numbers that only count what came before in the whole store. */
+/** Sorted, without numbers that only count what came before in the whole store. The last look at a store: it claims. */
 export async function picture(store: Store): Promise<string> {
   const runs = await Promise.all(
     RUNS.map(async (run) => {
@@ -27,7 +29,16 @@ export async function picture(store: Store): Promise<string> {
     }),
   );
   const workers = (await store.workers()).map(({ worker, held, leaseUntil }) => ({ worker, held, leaseUntil }));
-  return withoutEpochs(JSON.stringify({ runs, workers, rules: await store.queueRules() }));
+  const rules = await store.queueRules();
+  return withoutEpochs(JSON.stringify({ runs, workers, rules, claimable: await claimable(store) }));
+}
+
+/** Which fibers a worker finds who comes now; it keeps them. A row that nobody can claim looks like any other. */
+async function claimable(store: Store): Promise<readonly string[]> {
+  const worker = workerId("worker-looking");
+  const { epoch } = await store.register(worker, LEASE_MS);
+  const request = { worker, epoch, fingerprints: [FINGERPRINT], queues: [QUEUE], limit: 100 };
+  return (await store.claim(request)).map(({ run, key }) => `${run}/${key}`).sort();
 }
 
 /** Epochs count the registrations of a whole test; who owns what is said by the worker's name. */

@@ -75,6 +75,48 @@ class Restarting implements Clock {
   }
 }
 
+interface GatedParts {
+  readonly pool: GatedPool;
+  readonly pid: number;
+  readonly schema: string;
+  readonly flags: Flags;
+  readonly clock: Clock;
+}
+
+/** One connection, and a store that is new in each schedule: what it learnt of queues would change the next one. */
+class GatedSide implements Side {
+  readonly pool: GatedPool;
+  readonly pid: number;
+  readonly #parts: GatedParts;
+  store: PostgresStore;
+
+  constructor(parts: GatedParts) {
+    this.pool = parts.pool;
+    this.pid = parts.pid;
+    this.#parts = parts;
+    this.store = this.#made();
+  }
+
+  async begin({ learn }: Situation): Promise<void> {
+    await this.store.close();
+    this.store = this.#made();
+    await learn?.(this.store);
+  }
+
+  #made(): PostgresStore {
+    const { pool, schema, flags, clock } = this.#parts;
+    const db = new Database({
+      pool: pool as unknown as PgPool,
+      owned: false,
+      schema,
+      flags,
+      statementTimeoutMs: 20_000,
+      where: "a gated connection",
+    });
+    return new PostgresStore({ db, clock, guard: undefined });
+  }
+}
+
 /** One schema, a store for each of the two, and one for looking. */
 class World {
   readonly #schema = postgres.run ? freshSchema(postgres) : undefined;
@@ -84,7 +126,7 @@ class World {
   #admin: pg.Client | undefined;
   #looker: GatedPool | undefined;
   #observer: Store | undefined;
-  #sides: readonly Side[] = [];
+  #sides: readonly GatedSide[] = [];
 
   constructor(each: Mode, flags: Flags) {
     this.#each = each;
@@ -102,23 +144,12 @@ class World {
     this.#sides = await Promise.all([this.#side(url, schema), this.#side(url, schema)]);
   }
 
-  async #side(url: string, schema: string): Promise<Side> {
+  async #side(url: string, schema: string): Promise<GatedSide> {
     const pool = new GatedPool(url, this.#each);
     await pool.client.connect();
     const { rows } = await pool.client.query("SELECT pg_backend_pid() AS pid");
-    const db = new Database({
-      pool: pool as unknown as PgPool,
-      owned: false,
-      schema,
-      flags: this.#flags,
-      statementTimeoutMs: 20_000,
-      where: "a gated connection",
-    });
-    return {
-      pool,
-      pid: (rows[0] as { pid: number }).pid,
-      store: new PostgresStore({ db, clock: this.#clock, guard: undefined }),
-    };
+    const { pid } = rows[0] as { pid: number };
+    return new GatedSide({ pool, pid, schema, flags: this.#flags, clock: this.#clock });
   }
 
   async close(): Promise<void> {
@@ -158,7 +189,11 @@ class World {
   ): Bench {
     const [a, b] = this.#sides;
     if (a === undefined || b === undefined || this.#admin === undefined) throw new Error("the world is not open");
-    const prepare = async (): Promise<Pair> => named(await this.#prepare(situation), names);
+    const prepare = async (): Promise<Pair> => {
+      const operations = await this.#prepare(situation);
+      for (const side of [a, b]) await side.begin(situation);
+      return named(operations, names);
+    };
     return {
       a,
       b,
@@ -196,8 +231,9 @@ class World {
         const operation = who === "a" ? a : b;
         said[who] = await operation.run(this.#looking).then(answer, (error: unknown) => `threw ${String(error)}`);
       }
-      ends.add(`${said["a"] ?? "-"} ${said["b"] ?? "-"} ${await picture(this.#looking)}`);
-      if (order.length === 1) ends.add(await picture(this.#looking));
+      const seen = await picture(this.#looking);
+      ends.add(`${said["a"] ?? "-"} ${said["b"] ?? "-"} ${seen}`);
+      if (order.length === 1) ends.add(seen);
     }
     return ends;
   }

@@ -1,4 +1,5 @@
-import { ROOT_FIBER, runId, workerId, type RunId } from "../../src/domain/ids.ts";
+import { fingerprintOf, ROOT_FIBER, runId, workerId, type RunId } from "../../src/domain/ids.ts";
+import { sha256 } from "../../src/domain/sha256.ts";
 import type { Lease, NewRun, Store } from "../../src/ports/store.ts";
 import {
   anonymousMessage,
@@ -46,16 +47,19 @@ export interface Situation {
   /** Pairs that are also tried statement by statement unless all are: those whose statements lean on each other's locks. */
   readonly closest: readonly (readonly [string, string])[];
   prepare(scene: Scene): Promise<readonly Operation[]>;
+  /** What each of the two stores has seen before. */
+  readonly learn?: (store: Store) => Promise<unknown>;
 }
 
 const A = workerId("worker-a");
 const B = workerId("worker-b");
 const DEAD = workerId("worker-dead");
+const OTHER_FINGERPRINT = fingerprintOf(sha256("another flow"));
 
-const claim = (name: string, { worker, epoch }: Lease): Operation => ({
+const claim = (name: string, { worker, epoch }: Lease, fingerprint = FINGERPRINT): Operation => ({
   name: `claim by ${name}`,
   mayDoLess: true,
-  run: (store) => store.claim({ worker, epoch, fingerprints: [FINGERPRINT], queues: [QUEUE], limit: 10 }),
+  run: (store) => store.claim({ worker, epoch, fingerprints: [fingerprint], queues: [QUEUE], limit: 10 }),
 });
 
 const commit = (name: string, of: ReturnType<typeof transition>): Operation => ({
@@ -295,8 +299,8 @@ const ended: Situation = {
 };
 
 /** Each is due a little later than the one before it: of rows that are equally urgent a claim may take any. */
-const governedRun = (n: number): NewRun =>
-  newRun({ id: runId(`q${n}`), root: { lane: "tenant", readyAt: START_MS + n } });
+const governedRun = (n: number, lane = "tenant"): NewRun =>
+  newRun({ id: runId(`q${n}`), root: { lane, readyAt: START_MS + n } });
 
 /** Three runs in a lane that admits one at a time. */
 const governed: Situation = {
@@ -313,7 +317,7 @@ const governed: Situation = {
     const [a, b] = [await scene.worker(A, 1_000_000), await scene.worker(B, 1_000_000)];
     await scene.store.putQueueRules([{ queue: QUEUE, lane: { concurrency: 1 } }]);
     scene.clock.advance(10);
-    await scene.store.createRuns([1, 2, 3].map(governedRun));
+    await scene.store.createRuns([1, 2, 3].map((n) => governedRun(n)));
     const first = await scene.claimOne(a);
     const fiber: Held = heldOf(first.fiber, a);
     return [
@@ -329,7 +333,69 @@ const governed: Situation = {
   },
 };
 
-export const SITUATIONS: readonly Situation[] = [held, parked, waiting, joining, gathering, calling, ended, governed];
+/** Three lanes with a run each, one of which is held, and workers who know that one call is enough. */
+const plain: Situation = {
+  name: "a governed queue of many lanes",
+  leastSchedules: 100,
+  closest: [
+    ["claim by a", "claim by b"],
+    ["claim by a", "free the queue"],
+    ["claim by a", "narrow the rules"],
+    ["claim by b", "the holder goes elsewhere"],
+    ["free the queue", "one more run"],
+    ["free the queue", "the holder comes back"],
+  ],
+  async prepare(scene) {
+    const [a, b] = [await scene.worker(A, 1_000_000), await scene.worker(B, 1_000_000)];
+    await scene.store.putQueueRules([{ queue: QUEUE, concurrency: 3, lane: { concurrency: 1 } }]);
+    scene.clock.advance(10);
+    await scene.store.createRuns([governedRun(1, "tenant 1")]);
+    const first = await scene.claimOne(a);
+    await scene.store.createRuns([2, 3].map((n) => governedRun(n, `tenant ${n}`)));
+    const fiber: Held = heldOf(first.fiber, a);
+    const again = { queue: QUEUE, lane: "tenant 4", priority: 1 };
+    return [
+      claim("a", a),
+      claim("b", b),
+      commit("the holder goes elsewhere", transition(fiber, { scheduling: { ...again, queue: "other" } })),
+      commit("the holder comes back", transition(fiber, { scheduling: again })),
+      { name: "free the queue", run: (store) => store.putQueueRules([{ queue: QUEUE }]) },
+      {
+        name: "narrow the rules",
+        run: (store) => store.putQueueRules([{ queue: QUEUE, concurrency: 1, lane: { concurrency: 1 } }]),
+      },
+      { name: "one more run", run: (store) => store.createRuns([governedRun(4, "tenant 4")]) },
+    ];
+  },
+  // A worker that nobody knows is given nothing.
+  learn: (store) =>
+    store.claim({ worker: workerId("nobody"), epoch: 0, fingerprints: [FINGERPRINT], queues: [QUEUE], limit: 10 }),
+};
+
+/** One place, and two workers who know different definitions: they want different rows, so only the rules stand between them. */
+const contested: Situation = {
+  name: "a governed queue with one place",
+  leastSchedules: 15,
+  closest: [
+    ["claim by a", "claim by b"],
+    ["claim by b", "widen the rules"],
+  ],
+  async prepare(scene) {
+    const [a, b] = [await scene.worker(A, 1_000_000), await scene.worker(B, 1_000_000)];
+    await scene.store.putQueueRules([{ queue: QUEUE, concurrency: 1 }]);
+    scene.clock.advance(10);
+    await scene.store.createRuns([governedRun(1), { ...governedRun(2, "other"), fingerprint: OTHER_FINGERPRINT }]);
+    return [
+      claim("a", a),
+      claim("b", b, OTHER_FINGERPRINT),
+      { name: "widen the rules", run: (store) => store.putQueueRules([{ queue: QUEUE, concurrency: 2 }]) },
+    ];
+  },
+};
+
+export const SITUATIONS: readonly Situation[] = [
+  ...[held, parked, waiting, joining, gathering, calling, ended, governed, plain, contested],
+];
 
 /** The runs that appear in any situation. */
 export const RUNS: readonly RunId[] = [RUN, OTHER_RUN, ...["q1", "q2", "q3", "q4"].map(runId)];

@@ -1,3 +1,4 @@
+import { prefixed } from "./insert-steps.ts";
 import { NOW, type Program, type Step } from "./program.ts";
 import { READY } from "./schema.ts";
 
@@ -26,11 +27,16 @@ export const DUE: string = `${LEVELS},
   due AS (
     SELECT best.* FROM level, LATERAL (
       SELECT first.* FROM lane, LATERAL (
-        SELECT f.run, f.key, f.priority, f.ready_at FROM flujo.fibers AS f
+        SELECT f.run, f.key, f.queue, f.priority, f.ready_at FROM flujo.fibers AS f
         WHERE ${OF_LANE} AND f.priority = level.priority AND f.ready_at <= :now
         ORDER BY f.ready_at LIMIT :size FOR NO KEY UPDATE SKIP LOCKED) AS first
       ORDER BY first.ready_at, first.run, first.key LIMIT :size) AS best
     WHERE level.priority IS NOT NULL LIMIT :size)`;
+
+/** Those of the queues in which something is due that has no turn. */
+export const DUE_QUEUES: string = `${LEVELS}
+  SELECT coalesce(array_agg(DISTINCT lane.queue), '{}') FROM level, lane, LATERAL (
+    SELECT 1 FROM flujo.fibers AS f WHERE ${OF_LANE} AND f.priority = level.priority AND f.ready_at <= :now LIMIT 1) AS first`;
 
 /** The lease is held for as long as the claim lasts: a sweep waits, and then sees what was claimed. */
 export const LOCK_LEASE: Step = {
@@ -38,17 +44,21 @@ export const LOCK_LEASE: Step = {
   sql: `SELECT count(*)::int FROM (SELECT 1 FROM flujo.workers WHERE id = :worker AND epoch = :epoch FOR SHARE) AS lease`,
 };
 
+export const LEASE =
+  "owner = :worker, epoch = :epoch, deliveries = f.deliveries + 1, started_at = coalesce(f.started_at, :now)";
+export const UNTAKEN = "f.owner IS NULL AND f.ended IS NULL AND f.ready_at <= :now";
+
 const TAKE: Step = {
   into: "taken",
   sql: `${DUE},
   took AS (
-    UPDATE flujo.fibers AS f SET owner = :worker, epoch = :epoch, deliveries = f.deliveries + 1, started_at = coalesce(f.started_at, :now)
+    UPDATE flujo.fibers AS f SET ${LEASE}
     FROM due WHERE f.run = due.run AND f.key = due.key AND :alive = 1 RETURNING f.run || '/' || f.key AS fiber)
   SELECT coalesce(array_agg(fiber), '{}') FROM took`,
 };
 
 /** Fibers written run/key, which are ours: they wait no more. */
-const STOP_AWAITING: Step = {
+export const STOP_AWAITING: Step = {
   when: "taken",
   sql: `
   DELETE FROM flujo.waits AS w USING unnest(:taken) AS t (fiber)
@@ -59,14 +69,14 @@ const COLUMNS = `run, key, parent, fork, ordinal, fingerprint, queue, lane, prio
   cancel, names, wait, state, value, context, aside`;
 
 /** Everything that a worker needs to go on. A fiber of no run is damage, and nobody's work. */
-const READ: Step = {
-  sql: `
+export const readRows = (keys: string, where: string): string => `
   SELECT ${COLUMNS.replaceAll(/\w+/g, "f.$&")}, r.metadata, r.parent_run, r.parent_fiber, r.reply, :now, NULL::text[]
-  FROM unnest(:taken) AS t (fiber)
-    JOIN flujo.fibers AS f ON f.run = split_part(t.fiber, '/', 1) AND f.key = split_part(t.fiber, '/', 2)
-    JOIN flujo.runs AS r ON r.id = f.run
-  ORDER BY f.priority DESC, f.ready_at, f.run, f.key`,
-};
+  FROM ${keys} JOIN flujo.fibers AS f ON f.run = t.run AND f.key = t.key JOIN flujo.runs AS r ON r.id = f.run
+  WHERE ${where}`;
+const READ = readRows(
+  "(SELECT split_part(fiber, '/', 1) AS run, split_part(fiber, '/', 2) AS key FROM unnest(:taken) AS g (fiber)) AS t",
+  "TRUE",
+);
 
 const TYPES: Readonly<Record<string, string>> = {
   fork: "int8",
@@ -77,18 +87,29 @@ const TYPES: Readonly<Record<string, string>> = {
   ready_at: "float8",
   deliveries: "int8",
 };
-const RETURNS = `${COLUMNS.split(/,\s*/)
+export const CLAIMED: string = `${COLUMNS.split(/,\s*/)
   .map((column) => `${column} ${TYPES[column] ?? "text"}`)
   .join(", ")}, metadata text, parent_run text, parent_fiber text, reply text, claimed_at float8, governed text[]`;
 
-const REQUEST = { worker: "text", epoch: "int8", queues: "text[]", fingerprints: "text[]", size: "int8" } as const;
+export const REQUEST = {
+  worker: "text",
+  epoch: "int8",
+  queues: "text[]",
+  fingerprints: "text[]",
+  size: "int8",
+} as const;
+
+/** Instead of fibers, one row that names queues. */
+export const orQueues = (queues: string, where: string): string => `
+  UNION ALL SELECT ${COLUMNS.replaceAll(/\w+/g, (column) => `NULL::${TYPES[column] ?? "text"}`)}, NULL, NULL, NULL, NULL, NULL, ${queues}
+  WHERE ${where}`;
 
 /** Claims from free queues. If some of the queues have rules it claims nothing, and answers one row that names them. */
 export const CLAIM: Program = {
   name: "claim_1",
   params: { now: "float8", ...REQUEST },
   variables: { alive: "int", ruled: "text[]", taken: "text[]" },
-  returns: RETURNS,
+  returns: CLAIMED,
   steps: [
     NOW,
     {
@@ -98,46 +119,119 @@ export const CLAIM: Program = {
     LOCK_LEASE,
     { ...TAKE, sql: TAKE.sql.replace(":alive = 1", ":alive = 1 AND cardinality(:ruled) = 0") },
     STOP_AWAITING,
+    { sql: `${READ}${orQueues(":ruled", "cardinality(:ruled) > 0")}` },
+  ],
+};
+
+/** What only one claim may do at a time. Whoever holds it is sure that what it sees there stays. */
+export const LOCK_RULES: Program = {
+  name: "lock_rules_1",
+  params: { worker: "text", epoch: "int8", queues: "text[]" },
+  variables: { alive: "int" },
+  returns: "locked int",
+  steps: [
+    LOCK_LEASE,
     {
-      sql: `${READ.sql.replace(/\n {2}ORDER BY.*/, "")}
-  UNION ALL SELECT ${COLUMNS.replaceAll(/\w+/g, (column) => `NULL::${TYPES[column] ?? "text"}`)}, NULL, NULL, NULL, NULL, NULL, :ruled
-  WHERE cardinality(:ruled) > 0`,
+      sql: `SELECT count(*)::int FROM (
+    SELECT 1 FROM flujo.queue_rules WHERE queue = ANY(:queues) ORDER BY queue FOR NO KEY UPDATE) AS locked`,
     },
   ],
 };
 
-/** Takes these rows if they are still to be had. In a governed queue each takes a place, also those that are to stop. */
+export const QUEUE_PARAMS = { queue: "text[]", version: "int8[]", rate: "text[]", served: "text[]" } as const;
+export const LANE_PARAMS = {
+  queue: "text[]",
+  turn: "text[]",
+  state: "text[]",
+  room_at: "float8[]",
+  empty_at: "float8[]",
+} as const;
+
+/**
+ * Takes these rows if they are still to be had, and charges for them. `q`: the governed queues that they come from. Nothing is
+ * taken when others have claimed there since the look, or are about to, or from `until` on: such a claim has to look again. In a
+ * governed queue each row takes a place, also those that are to stop. `l`: what the rates of lanes remember from now on.
+ */
 export const TAKE_THESE: Program = {
   name: "take_1",
-  params: { now: "float8", worker: "text", epoch: "int8", runs: "text[]", keys: "text[]" },
-  variables: { taken: "text[]" },
-  returns: RETURNS,
+  params: {
+    ...{
+      now: "float8",
+      worker: "text",
+      epoch: "int8",
+      runs: "text[]",
+      keys: "text[]",
+      queues: "text[]",
+      until: "float8",
+    },
+    ...prefixed("q", QUEUE_PARAMS),
+    ...prefixed("l", LANE_PARAMS),
+  },
+  variables: { alive: "int", unchanged: "int", taken: "text[]" },
+  returns: CLAIMED,
   steps: [
     NOW,
+    LOCK_LEASE,
+    {
+      into: "unchanged",
+      when: "q_queue",
+      sql: `SELECT count(*)::int FROM (
+    SELECT 1 FROM flujo.queue_rules AS q JOIN unnest(:q_queue, :q_version) AS g (queue, version)
+      ON g.queue = q.queue AND g.version = q.version
+    ORDER BY q.queue FOR NO KEY UPDATE OF q SKIP LOCKED) AS locked`,
+    },
     {
       into: "taken",
       sql: `
   WITH took AS (
-    UPDATE flujo.fibers AS f SET owner = :worker, epoch = :epoch, deliveries = f.deliveries + 1, started_at = coalesce(f.started_at, :now),
-      turn = CASE WHEN EXISTS (SELECT 1 FROM flujo.queue_rules AS q WHERE q.queue = f.queue) THEN f.lane END
-    FROM unnest(:runs, :keys) AS t (run, key)
-    WHERE f.run = t.run AND f.key = t.key AND f.owner IS NULL AND f.ended IS NULL AND f.ready_at <= :now
+    UPDATE flujo.fibers AS f SET ${LEASE},
+      turn = CASE WHEN f.queue = ANY(:q_queue) THEN f.lane END
+    FROM unnest(:runs, :keys, :queues) AS t (run, key, queue)
+    WHERE f.run = t.run AND f.key = t.key AND f.queue = t.queue AND ${UNTAKEN}
+      AND :alive = 1 AND coalesce(:unchanged, 0) = cardinality(:q_queue) AND (:until IS NULL OR :now < :until)
+      AND (f.queue = ANY(:q_queue) OR NOT EXISTS (SELECT 1 FROM flujo.queue_rules AS q WHERE q.queue = f.queue))
     RETURNING f.run || '/' || f.key AS fiber)
   SELECT coalesce(array_agg(fiber), '{}') FROM took`,
     },
     STOP_AWAITING,
-    READ,
+    {
+      when: "taken",
+      sql: `
+  UPDATE flujo.queue_rules AS q SET rate = g.rate, served = g.served, version = nextval('flujo.rule_versions')
+  FROM unnest(:q_queue, :q_rate, :q_served) AS g (queue, rate, served) WHERE q.queue = g.queue`,
+    },
+    { when: "l_queue", sql: "DELETE FROM flujo.lane_rates WHERE empty_at <= :now" }, // lanes that idled for a period
+    {
+      when: "l_queue",
+      sql: `
+  INSERT INTO flujo.lane_rates (queue, turn, state, room_at, empty_at)
+  SELECT queue, turn, state, room_at, empty_at
+  FROM unnest(:l_queue, :l_turn, :l_state, :l_room_at, :l_empty_at) AS g (queue, turn, state, room_at, empty_at)
+  WHERE cardinality(:taken) > 0
+  ON CONFLICT (queue, turn) DO UPDATE SET state = excluded.state, room_at = excluded.room_at, empty_at = excluded.empty_at`,
+    },
+    { sql: READ },
   ],
 };
 
-/** Due rows of one governed queue that no claim has seen yet get their turn. At most so many at once: 2,000 take about 30 ms. */
+/**
+ * Due rows of one governed queue that no claim has seen yet get their turn. At most so many at once: 2,000 take about 30 ms. The
+ * rules are kept from going away meanwhile: in a queue without rules nobody would claim a row that has a turn.
+ */
 export const GIVE_TURNS: Program = {
   name: "give_turns_1",
   params: { now: "float8", queues: "text[]", fingerprints: "text[]", size: "int8" },
+  variables: { ruled: "text[]" },
   returns: "given int",
   steps: [
+    NOW,
     {
-      sql: `${DUE},
+      into: "ruled",
+      sql: `SELECT coalesce(array_agg(queue), '{}') FROM (
+    SELECT queue FROM flujo.queue_rules WHERE queue = ANY(:queues) ORDER BY queue FOR KEY SHARE) AS locked`,
+    },
+    {
+      sql: `${DUE.replace(":queues", ":ruled")},
   given AS (
     UPDATE flujo.fibers AS f SET turn = f.lane FROM due
     WHERE f.run = due.run AND f.key = due.key AND f.cancel IS NULL RETURNING 1)
@@ -150,8 +244,8 @@ export const GIVE_TURNS: Program = {
 export const OFFER: Program = {
   name: "offer_1",
   params: { now: "float8", queues: "text[]", fingerprints: "text[]", size: "int8" },
-  returns: "run text, key text, priority float8, ready_at float8",
-  steps: [{ sql: `${DUE} SELECT run, key, priority, ready_at FROM due` }],
+  returns: "run text, key text, queue text, priority float8, ready_at float8",
+  steps: [NOW, { sql: `${DUE} SELECT run, key, queue, priority, ready_at FROM due` }],
 };
 
 const nextOf = (queues: string, columns: string): string => `${LEVELS.replace(":queues", `:${queues}`)}

@@ -19,11 +19,13 @@ export async function claim(
   { worker, epoch, limit, queues, fingerprints }: ClaimRequest,
   now: number | null,
 ): Promise<Claimed> {
-  if (limit < 1 || queues.length === 0 || fingerprints.length === 0) return { fibers: [], governed: [] };
   const rows = await db.run(CLAIM, { now, worker, epoch, queues: queues.map(storable), fingerprints, size: limit });
   const governed = rows.find((row) => isNull(row, "run"));
   if (governed !== undefined) return { fibers: [], governed: textsIn(governed, "governed") };
-  return { fibers: await leased(rows, (program, values) => db.run(program, values)), governed: [] };
+  return {
+    fibers: await leased([...rows].sort(byUrgency), (program, values) => db.run(program, values)),
+    governed: [],
+  };
 }
 
 /** Runs a program: on its own, or inside a transaction. */
@@ -36,9 +38,9 @@ interface Taken {
   readonly broken?: string;
 }
 
-/** Rows that were just claimed, in the order of the queue, with the messages that they wait for. */
+/** Rows that were just claimed, with the messages that they wait for. */
 export async function leased(rows: readonly Row[], ask: Ask): Promise<readonly LeasedFiber[]> {
-  const taken = [...rows].sort(byUrgency).map(withNames);
+  const taken = rows.map(withNames);
   const pairs = taken.flatMap(({ row, names }) => names.map((name) => [runIdIn(row, "run"), name] as const));
   const mail =
     pairs.length === 0

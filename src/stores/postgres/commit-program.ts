@@ -6,6 +6,7 @@ import {
   insertBlobs,
   insertEvents,
   insertFibers,
+  lockQueues,
   lockRuns,
   lockWorkers,
   MESSAGE_PARAMS,
@@ -265,13 +266,18 @@ export const COMMIT: Program = {
   params: {
     now: "float8",
     lock_workers: "text[]",
+    lock_queues: "text[]",
     lock_runs: "text[]",
     ...prefixed("h", HELD_PARAMS),
     ...prefixed("g", GIVEN_PARAMS),
     ...LISTS,
     ...START_PARAMS,
   },
-  bundle: [...BUNDLED.flatMap((list) => Object.keys(prefixed(list, LIST_PARAMS[list]))), ...Object.keys(START_PARAMS)],
+  bundle: [
+    "lock_queues",
+    ...BUNDLED.flatMap((list) => Object.keys(prefixed(list, LIST_PARAMS[list]))),
+    ...Object.keys(START_PARAMS),
+  ],
   variables: {
     moved: "int[]",
     asked: "text[]",
@@ -286,6 +292,7 @@ export const COMMIT: Program = {
   steps: [
     NOW,
     lockWorkers("lock_workers"),
+    lockQueues("lock_queues"),
     lockRuns("lock_runs"),
     {
       into: ["moved", "asked"],

@@ -66,7 +66,8 @@ async function createAll(
   try {
     const starts = new Starts();
     for (const { run } of items) starts.add(run, 1);
-    const values: Record<string, SqlValue> = { ...EMPTY, now, ok: [1], lock_workers: [...starts.workers].sort() };
+    const locks = { lock_workers: [...starts.workers].sort(), lock_queues: [...starts.queues].sort() };
+    const values: Record<string, SqlValue> = { ...EMPTY, now, ok: [1], ...locks };
     starts.writeTo(values);
     for (const row of await db.run(CREATE_RUNS, values)) {
       const item = items[numberIn(row, "n") - 1];

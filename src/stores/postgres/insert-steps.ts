@@ -83,6 +83,17 @@ export const lockWorkers = (array: string): Step => ({
     SELECT 1 FROM flujo.workers WHERE id = ANY(:${array}) ORDER BY id FOR SHARE) AS locked`,
 });
 
+/**
+ * Keeps the rules of queues from going away while something is put into these queues: a row that gets a turn as the rules go is
+ * claimed by nobody, since a queue without rules has no turns. Claims wait for none of this, nor this for claims.
+ */
+export const lockQueues = (array: string): Step => ({
+  into: "locked",
+  when: array,
+  sql: `SELECT count(*)::int FROM (
+    SELECT 1 FROM flujo.queue_rules WHERE queue = ANY(:${array}) ORDER BY queue FOR KEY SHARE) AS locked`,
+});
+
 /** Runs in the order of their ids: who locks several never waits in a circle. */
 export const lockRuns = (array: string): Step => ({
   into: "locked",

@@ -70,6 +70,7 @@ export class LayerValues {
   };
   readonly #runs = new Set<string>();
   readonly #workers = new Set<string>();
+  readonly #queues = new Set<string>();
 
   addHeld(encoded: Encoded): void {
     this.#held.add(encoded);
@@ -80,6 +81,7 @@ export class LayerValues {
     const { transition: t } = encoded;
     const i = this.#given.count + 1;
     this.#addGiven(encoded);
+    if (t.scheduling !== undefined) this.#queues.add(storable(t.scheduling.queue));
     if (isExclusive(t) || t.spawn.length > 0) this.#runs.add(t.run);
     const { c, u, n, e, s, m, b, o } = this.#lists;
     for (const seq of t.consume) c.add(i, t.run, seq);
@@ -91,6 +93,7 @@ export class LayerValues {
     for (const { hash, text } of t.blobs) b.add(i, t.run, hash, storable(text));
     for (const fiber of t.spawn) {
       if (fiber.leased) this.#workers.add(t.lease.worker);
+      this.#queues.add(storable(fiber.queue));
       addFiber(s, fiber, { i, run: t.run, owner: fiber.leased ? t.lease : undefined });
     }
     for (const run of new Map(t.startRuns.toReversed().map((run) => [run.id, run])).values()) this.#starts.add(run, i);
@@ -150,6 +153,7 @@ export class LayerValues {
     for (const list of Object.values(this.#lists)) list.writeTo(values);
     this.#starts.writeTo(values);
     values["lock_runs"] = [...this.#runs].sort();
+    values["lock_queues"] = [...new Set([...this.#queues, ...this.#starts.queues])].sort();
     values["lock_workers"] = [...new Set([...this.#workers, ...this.#starts.workers])].sort();
     return values;
   }

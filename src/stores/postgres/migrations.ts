@@ -1,13 +1,13 @@
 import { FlujoError } from "../../domain/errors.ts";
 import { type MigrateOptions, type Migration, type MigrationReport, versionToReach } from "../../ports/migration.ts";
-import { CLAIM, GIVE_TURNS, MAIL, NEXT_DUE, NEXT_UNSEEN, OFFER, TAKE_THESE } from "./claim-program.ts";
+import { CLAIM, GIVE_TURNS, LOCK_RULES, MAIL, NEXT_DUE, NEXT_UNSEEN, OFFER, TAKE_THESE } from "./claim-program.ts";
 import { ADVANCE, COMMIT } from "./commit-program.ts";
 import type { Database } from "./database.ts";
 import type { PgClient } from "./driver.ts";
 import { isRowFault, storeError } from "./errors.ts";
 import type { Flags } from "./flags.ts";
 import { functionText, inSchema, type Program } from "./program.ts";
-import { BEST_OF_LANES, CLAIMABLE, LEASED, OPEN_LANES } from "./lane-programs.ts";
+import { BEST_OF_LANES, CLAIM_IN_TURN, CLAIMABLE, LEASED, LOOK, OPEN_LANES } from "./lane-programs.ts";
 import { PRUNE } from "./prune-program.ts";
 import { numberIn } from "./rows.ts";
 import { CANCEL, REVIVE, SIGNAL } from "./run-programs.ts";
@@ -25,6 +25,9 @@ const PROGRAMS_1: readonly Program[] = [
   REVIVE,
   CLAIM,
   MAIL,
+  LOCK_RULES,
+  LOOK,
+  CLAIM_IN_TURN,
   TAKE_THESE,
   GIVE_TURNS,
   OFFER,

@@ -7,6 +7,7 @@ import {
   insertBlobs,
   insertEvents,
   insertFibers,
+  lockQueues,
   lockRuns,
   MESSAGE_PARAMS,
   prefixed,
@@ -63,6 +64,7 @@ export const REVIVE: Program = {
   name: "revive_1",
   params: {
     now: "float8",
+    lock_queues: "text[]",
     lock_runs: "text[]",
     ...prefixed("e", EVENT_PARAMS),
     ...prefixed("s", FIBER_PARAMS),
@@ -73,6 +75,7 @@ export const REVIVE: Program = {
   returns: "outcome text",
   steps: [
     NOW,
+    lockQueues("lock_queues"),
     lockRuns("lock_runs"),
     {
       into: "ok",

@@ -73,7 +73,11 @@ export async function revive(
     if (error !== undefined) throw error;
   }
   const row = await runOne(db, REVIVE, `the revival of the run ${run}`, () => {
-    const values: Record<string, SqlValue> = { now, lock_runs: [run] };
+    const values: Record<string, SqlValue> = {
+      now,
+      lock_runs: [run],
+      lock_queues: fibers.map(({ queue }) => storable(queue)),
+    };
     const events = new Columns("e", EVENT_PARAMS);
     const born = new Columns("s", FIBER_PARAMS);
     const mail = new Columns("m", MESSAGE_PARAMS);

@@ -7,16 +7,17 @@
  * runs      cold: written when a run starts and when it ends. When a run was first leased stands on its fibers until then, so
  *           that a claim never touches this table. Its row is also the lock of the run's mailbox (see commit-program.ts).
  * events    append-only, clustered by nothing, found by (run, seq). Deleted by run, in chunks. To drop history by the month
- *           instead, partition by range of \`seq\` (it grows with time): (run, seq) may then stay the key, since it holds the
+ *           instead, partition by range of `seq` (it grows with time): (run, seq) may then stay the key, since it holds the
  *           partition key, and every statement here works on the partitioned table as it does on this one.
  * waits     which parked fiber waits for which name: written when it parks, removed when it is claimed.
- * messages  the mailbox; message_ids remembers ids for ever after, so that consuming does not undo deduplication. \`mark\` is "i"
- *           and an id from outside, or "o" and a \`once\` of the engine's own.
+ * messages  the mailbox; message_ids remembers ids for ever after, so that consuming does not undo deduplication. `mark` is "i"
+ *           and an id from outside, or "o" and a `once` of the engine's own.
  * run_metadata  one row per pair, by digest (an index row holds 2,700 bytes and a value may be longer), in the order of lists.
- * queue_rules  rules of governed queues, what their rates remember, and the lane that was served last; lane_rates: the same of lanes.
+ * queue_rules  rules of governed queues, what their rates remember, and the lane that was served last; lane_rates: the same of
+ *           lanes. `version` is another one after each claim and each change: whoever has looked knows whether that still holds.
  *
  * Instants and priorities are float8, because callers may compute fractions. Text that is compared is COLLATE "C": the order is
- * the same on every server, and comparing costs a memcmp. Payloads are \`text\`: jsonb refuses NUL and forgets the order of keys.
+ * the same on every server, and comparing costs a memcmp. Payloads are `text`: jsonb refuses NUL and forgets the order of keys.
  *
  * A row that is due in a governed queue carries its lane as its `turn`: from its birth, or from the first claim that finds it due.
  * That moves it from `fibers_ready` to `fibers_turns`, which lists the lanes that wait, and while it is leased to
@@ -140,11 +141,13 @@ CREATE TABLE flujo.workers (
   about text NOT NULL
 );
 
+CREATE SEQUENCE flujo.rule_versions;
 CREATE TABLE flujo.queue_rules (
   queue text COLLATE "C" PRIMARY KEY,
   rules text NOT NULL,
   rate text NOT NULL,
-  served text
+  served text COLLATE "C" NOT NULL DEFAULT '',
+  version int8 NOT NULL
 );
 CREATE TABLE flujo.lane_rates (
   queue text COLLATE "C" NOT NULL,
@@ -198,7 +201,7 @@ CREATE TABLE flujo.marks (
 );
 `;
 
-/** Half of each page of \`fibers\` stays free for HOT updates; a hundred dead rows are enough to look at it. */
+/** Half of each page of `fibers` stays free for HOT updates; a hundred dead rows are enough to look at it. */
 export const STORAGE_1 = `
 ALTER TABLE flujo.fibers SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100,
   autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);

@@ -8,6 +8,7 @@ import {
   insertFibers,
   insertPairs,
   insertRuns,
+  lockQueues,
   lockWorkers,
   MESSAGE_PARAMS,
   PAIR_PARAMS,
@@ -49,12 +50,13 @@ export const START_VARIABLES: ParamTypes = {
 /** Starts many runs: whole or not at all, each on its own, unless a row cannot be stored: then none. */
 export const CREATE_RUNS: Program = {
   name: "create_runs_1",
-  params: { now: "float8", ok: "int[]", lock_workers: "text[]", ...START_PARAMS },
+  params: { now: "float8", ok: "int[]", lock_workers: "text[]", lock_queues: "text[]", ...START_PARAMS },
   variables: START_VARIABLES,
   returns: "n int, leased boolean",
   steps: [
     NOW,
     lockWorkers("lock_workers"),
+    lockQueues("lock_queues"),
     ...startSteps("ok"),
     { sql: "SELECT n, n = ANY(:leased) FROM unnest(:created) AS c (n)" },
   ],

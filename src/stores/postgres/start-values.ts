@@ -63,6 +63,8 @@ export class Starts {
   readonly #messages = new Columns("rm", MESSAGE_PARAMS);
   readonly #blobs = new Columns("rb", BLOB_PARAMS);
   readonly workers: Set<string> = new Set();
+  /** Into which fibers are born. */
+  readonly queues: Set<string> = new Set();
 
   get count(): number {
     return this.#runs.count;
@@ -93,10 +95,13 @@ export class Starts {
       owner?.epoch ?? null,
     );
     addFiber(this.#fibers, run.root, { i: n, run: run.id, owner });
+    this.queues.add(storable(run.root.queue));
     for (const { fiber, ...told } of run.continued?.events ?? []) event(fiber, told, null);
     event(run.root.key, run.event, owner?.worker ?? null);
-    for (const fiber of run.continued?.fibers ?? [])
+    for (const fiber of run.continued?.fibers ?? []) {
       addFiber(this.#fibers, fiber, { i: n, run: run.id, owner: undefined });
+      this.queues.add(storable(fiber.queue));
+    }
     for (const message of run.continued?.messages ?? []) addMessage(this.#messages, this.#blobs, n, message);
     for (const pair of Object.entries(run.metadata)) this.#pairs.add(n, json(pair), run.createdAt, run.id);
     for (const { hash, text } of run.blobs) this.#blobs.add(n, run.id, hash, storable(text));

@@ -35,16 +35,18 @@ import type {
   Transition,
   WakeHint,
 } from "../../ports/store.ts";
+import { Known } from "./calm.ts";
 import { claim } from "./claim.ts";
 import { commitBatch } from "./commit.ts";
 import { createRuns } from "./create.ts";
 import type { Database } from "./database.ts";
-import { claimGoverned, nextDue } from "./governed.ts";
+import { claimGoverned } from "./governed.ts";
 import { type GuardConnection, guardLease } from "./guard.ts";
 import { hintOfBatch, hintOfStarts } from "./hint-of.ts";
 import { Hints } from "./hints.ts";
 import { listRuns } from "./list.ts";
 import { migrate } from "./migrations.ts";
+import { nextDue } from "./next-due.ts";
 import { putRules, readRules } from "./queue-rules.ts";
 import {
   childrenOf,
@@ -78,8 +80,8 @@ export class PostgresStore implements ShardStore {
   readonly #hints: Hints;
   readonly #statistics: Statistics;
   readonly #clock: Pick<Clock, "now"> | undefined;
-  /** Whether this process has met a queue with rules: then each place that is left may let somebody in. */
-  #governed = false;
+  /** As long as there are any, each place that is left may let somebody in. */
+  readonly #ruled = new Known();
 
   readonly guard?: (request: GuardRequest) => LeaseGuard;
 
@@ -109,7 +111,7 @@ export class PostgresStore implements ShardStore {
 
   async commit(batch: readonly ShardTransition[]): Promise<readonly CommitOutcome[]> {
     const { outcomes, woke } = await commitBatch((program, values) => this.#db.run(program, values), batch, this.#now);
-    this.#hints.tell(hintOfBatch(batch, outcomes, { woke, governed: this.#governed }));
+    this.#hints.tell(hintOfBatch(batch, outcomes, { woke, governed: this.#ruled.any }));
     return outcomes;
   }
 
@@ -132,7 +134,7 @@ export class PostgresStore implements ShardStore {
       return outcome?.status === "committed";
     });
     if (done !== undefined)
-      this.#hints.tell(hintOfBatch([done.transition], [done.outcome], { woke: done.woke, governed: this.#governed }));
+      this.#hints.tell(hintOfBatch([done.transition], [done.outcome], { woke: done.woke, governed: this.#ruled.any }));
     return done?.outcome;
   }
 
@@ -222,10 +224,16 @@ export class PostgresStore implements ShardStore {
   }
 
   async claim(request: ClaimRequest): Promise<readonly LeasedFiber[]> {
-    const { fibers, governed } = await claim(this.#db, request, this.#now);
-    if (governed.length === 0) return fibers;
-    this.#governed = true;
-    return claimGoverned(this.#db, request, this.#now);
+    if (request.limit < 1 || request.queues.length === 0 || request.fingerprints.length === 0) return [];
+    for (;;) {
+      if (request.queues.some((queue) => this.#ruled.has(queue))) {
+        const fibers = await claimGoverned(this.#db, request, { known: this.#ruled, given: this.#now });
+        if (fibers !== undefined) return fibers;
+      }
+      const { fibers, governed } = await claim(this.#db, request, this.#now);
+      if (governed.length === 0) return fibers;
+      for (const queue of governed) this.#ruled.add(queue);
+    }
   }
 
   heartbeat(worker: WorkerId, epoch: number, leaseMs: number, about?: Wire): Promise<HeartbeatOutcome> {
@@ -250,7 +258,7 @@ export class PostgresStore implements ShardStore {
 
   async putQueueRules(rules: readonly QueueRules[]): Promise<void> {
     await putRules(this.#db, rules);
-    this.#governed = true;
+    for (const { queue } of rules) this.#ruled.add(queue);
     this.#hints.tell({ ready: true, runs: [] });
   }
 
