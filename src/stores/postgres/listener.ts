@@ -7,6 +7,8 @@ import type { PgClient, PgNotification } from "./driver.ts";
  */
 const QUIET_MS = 60_000;
 const ANSWER_MS = 5_000;
+/** Closing does not wait for the answer of a server that has fallen silent: it took 32 s. One that is there needs a millisecond. */
+const GOODBYE_MS = 500;
 const RETRY_MS = [50, 200, 1_000, 5_000];
 
 /** One connection that LISTENs, for as long as it is wanted: when it breaks another takes its place. */
@@ -76,15 +78,15 @@ export class Listener {
       while (!this.#stopped && !broken) {
         await this.#wait(QUIET_MS - (performance.now() - heardAt));
         if (this.#stopped || broken || performance.now() - heardAt < QUIET_MS) continue;
-        await answered(client);
+        await answered(client, "SELECT 1", ANSWER_MS);
         heardAt = performance.now();
       }
+      if (!broken) await answered(client, `UNLISTEN "${this.#db.schema}"`, GOODBYE_MS);
     } catch {
-      // whatever it was, the answer is a new connection
+      broken = true; // whatever it was, the answer is a new connection
     } finally {
       client.removeListener("notification", onNotification);
-      // Not to be used again: UNLISTEN would be a question, and closing waited 32 s for its answer where nobody answers.
-      client.release(true);
+      client.release(broken);
       client.removeListener("error", onError);
     }
     return listened;
@@ -104,14 +106,14 @@ export class Listener {
 
 const jittered = (ms: number): number => ms * (0.5 + Math.random());
 
-async function answered(client: PgClient): Promise<void> {
+async function answered(client: PgClient, text: string, withinMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the connection that listens does not answer")), ANSWER_MS);
+    timer = setTimeout(() => reject(new Error(`the connection that listens does not answer "${text}"`)), withinMs);
     timer.unref();
   });
   try {
-    await Promise.race([client.query({ text: "SELECT 1" }), late]);
+    await Promise.race([client.query({ text }), late]);
   } finally {
     clearTimeout(timer);
   }
