@@ -3,7 +3,7 @@ import type { Fact, HistoryEvent } from "../domain/event.ts";
 import { signalNameOf } from "../domain/event.ts";
 import { failure } from "../domain/failure.ts";
 import { placeOf, type RunId } from "../domain/ids.ts";
-import { isEnd, type RunRecord } from "../domain/run.ts";
+import { isEnd, type RunRecord, type RunStatus } from "../domain/run.ts";
 import { decode } from "../domain/wire.ts";
 import { fiberOf } from "../engine/fiber-codec.ts";
 import type { Payloads } from "../engine/payloads.ts";
@@ -112,7 +112,7 @@ export class Reader {
 
   /** Whether anything of the run, or of the child runs it waits for, moves without help; if not, the signals it waits for. */
   async #standing(record: RunRecord): Promise<"moving" | Standing> {
-    if (record.status !== "paused" && record.status !== "waiting") return "moving";
+    if (!STANDS.has(record.status)) return "moving";
     const fibers = await this.#store.fibers(record.id);
     const signals: string[] = [];
     let asks = false;
@@ -131,7 +131,9 @@ export class Reader {
       signals.push(...below.signals);
       asks ||= below.asks;
     }
-    // A child's end moves its caller in the same step: one that stands where it stood was told of no end while we looked.
+    // A child's end moves its caller in the same step: one that stood here before we looked at its children, and still does, was
+    // told of no end meanwhile. What it waited for also stands in its row when it has been woken: the status knows the difference.
+    if (!STANDS.has((await this.record(record.id)).status)) return "moving";
     return placesOf(await this.#store.fibers(record.id)) === placesOf(fibers) ? { signals, asks } : "moving";
   }
 
@@ -169,6 +171,9 @@ interface Standing {
   readonly signals: readonly string[];
   readonly asks: boolean;
 }
+
+/** Statuses in which nothing of a run itself moves. */
+const STANDS: ReadonlySet<RunStatus> = new Set(["paused", "waiting"]);
 
 const placesOf = (fibers: readonly FiberRecord[]): string =>
   fibers.map(({ key, seq, position, readyAt }) => `${key}:${seq}:${position}:${readyAt ?? ""}`).join();

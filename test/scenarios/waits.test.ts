@@ -1,9 +1,10 @@
-import { flow } from "flujo";
+import { type Flujo, flow } from "flujo";
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { VirtualClock } from "../engine/clock.ts";
 import { codeOf, completedSteps, eventsOf, gate } from "../engine/reading.ts";
 import { Scene } from "../engine/scene.ts";
+import type { FiberRecord, Store } from "../../src/ports/store.ts";
 import { BACKENDS, describeOn } from "../setup/backends.ts";
 
 /** Acceptance scenarios 11 to 16, 19 and 20. */
@@ -195,6 +196,50 @@ describeOn(BACKENDS, "a waiting run on %s", (store) => {
     await flujo.retry(handle.runId);
     expect(await handle.output()).toBe(30);
     expect(await children()).toBe(4);
+  });
+
+  it("scenario 16: is on its way, not waiting, when its child ends while somebody looks", async () => {
+    await using scene = new Scene(store);
+    const late = flow("late", { version: "1" })
+      .input(z.number())
+      .step("late", (n) => n, { queue: "late" })
+      .build();
+    const parent = flow("parent-of-late", { version: "1" })
+      .call("late", late, { input: () => 1 })
+      .build();
+    const worker = (...queues: string[]): Flujo => scene.open({ flows: [parent], worker: { queues } });
+    const looks: (() => Promise<unknown>)[] = [];
+    const inner = await scene.store();
+    const load: Store["load"] = async (run) => {
+      const found = await inner.load(run);
+      await looks.shift()?.();
+      return found;
+    };
+    const seen = new Proxy(inner, {
+      get: (target, name) => {
+        if (name === "load") return load;
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === "function" ? (member.bind(target) as unknown) : member;
+      },
+    });
+    const first = worker("default");
+    const { runId } = await first.start(parent, null);
+    const reading = scene.open({ store: seen, flows: [parent], worker: false });
+    const children = async (): Promise<readonly FiberRecord[]> => {
+      const { items } = await inner.list({ parent: runId });
+      return (await Promise.all(items.map(({ id }) => inner.fibers(id)))).flat();
+    };
+    await expect.poll(children, { interval: 5 }).toMatchObject([{ queue: "late", position: "ready" }]);
+    await first.close();
+    // The record says that it waits. Then its child ends, which wakes it; nobody takes it up before it is looked at again.
+    looks.push(
+      async () => {
+        await worker("late").open();
+        await expect.poll(() => inner.fibers(runId), { interval: 5 }).toMatchObject([{ readyAt: expect.any(Number) }]);
+      },
+      async () => worker("default").open(),
+    );
+    expect(await reading.handle(runId).result()).toMatchObject({ status: "completed", output: 1 });
   });
 
   it("scenario 19: finishes on the version it was started with, beside a newer one", async () => {

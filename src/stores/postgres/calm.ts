@@ -37,7 +37,7 @@ function calmOf({ rules, leased, page }: Looked, limit: number): Calm | undefine
 export class Known {
   readonly #plain = new Map<string, Calm | undefined>();
 
-  get any(): boolean {
+  get hasAny(): boolean {
     return this.#plain.size > 0;
   }
 

@@ -111,7 +111,7 @@ export class PostgresStore implements ShardStore {
 
   async commit(batch: readonly ShardTransition[]): Promise<readonly CommitOutcome[]> {
     const { outcomes, woke } = await commitBatch((program, values) => this.#db.run(program, values), batch, this.#now);
-    this.#hints.tell(hintOfBatch(batch, outcomes, { woke, governed: this.#ruled.any }));
+    this.#hints.tell(hintOfBatch(batch, outcomes, { woke, governed: this.#ruled.hasAny }));
     return outcomes;
   }
 
@@ -134,7 +134,7 @@ export class PostgresStore implements ShardStore {
       return outcome?.status === "committed";
     });
     if (done !== undefined)
-      this.#hints.tell(hintOfBatch([done.transition], [done.outcome], { woke: done.woke, governed: this.#ruled.any }));
+      this.#hints.tell(hintOfBatch([done.transition], [done.outcome], { woke: done.woke, governed: this.#ruled.hasAny }));
     return done?.outcome;
   }
 
