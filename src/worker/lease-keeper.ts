@@ -59,6 +59,8 @@ export class LeaseKeeper {
   #told: Wire | undefined;
   /** When to look for dead workers, by the monotonic clock. */
   #sweepAt = Number.POSITIVE_INFINITY;
+  /** What the store granted with the last renewal. */
+  #leaseMs = 0;
   /** The store does not say when leases run out. */
   #blind = false;
   #cancelTimer: (() => void) | undefined;
@@ -116,6 +118,7 @@ export class LeaseKeeper {
   #renewed(askedAt: Instant, leaseMs: number): void {
     const { settings, ambient } = this.#with;
     this.#renewedAt = askedAt;
+    this.#leaseMs = leaseMs;
     this.#guard?.beaten();
     this.#cancelFence?.();
     this.#cancelFence = undefined;
@@ -190,7 +193,13 @@ export class LeaseKeeper {
   }
 
   #beatDue(): boolean {
-    return this.#since(this.#renewedAt) >= this.#beatMs() * (1 - EARLY);
+    return this.#since(this.#renewedAt) >= Math.min(this.#beatMs(), this.#leaseAllows()) * (1 - EARLY);
+  }
+
+  /** Who was busy when it last beat has a short lease: it beats once more like that, and asks for the long one of the idle. */
+  #leaseAllows(): number {
+    const { leaseMs, heartbeatMs } = this.#with.settings;
+    return this.#leaseMs - leaseMs + heartbeatMs;
   }
 
   #beatMs(): number {

@@ -109,7 +109,7 @@ describe("a lease", () => {
     await store.close();
   });
 
-  const busyKeeper = (store: Store, clock: VirtualClock, events: string[]): LeaseKeeper => {
+  const busyKeeper = (store: Store, clock: VirtualClock, events: string[], busy = () => true): LeaseKeeper => {
     const told = (what: string) => () => void events.push(what);
     return new LeaseKeeper(store, "w" as never, {
       settings: workerSettings({}),
@@ -123,9 +123,27 @@ describe("a lease", () => {
       },
       sweeps: true,
       about: () => null,
-      busy: () => true,
+      busy,
     });
   };
+
+  it("is kept when work ends and begins again, whenever that is: the next beat obeys the lease that the last one asked for", async () => {
+    const clock = new VirtualClock();
+    const store = memoryStore({ clock });
+    const events: string[] = [];
+    let busy = true;
+    const keeper = busyKeeper(store, clock, events, () => busy);
+    await clock.until(keeper.start());
+    for (let workMs = 50; workMs < 2_000; workMs += 150) {
+      await clock.goOn(workMs);
+      busy = false;
+      await clock.goOn(4_000 + workMs);
+      busy = true;
+    }
+    expect(events).toEqual(["registered"]);
+    await clock.until(keeper.stop());
+    await store.close();
+  });
 
   it("is kept through a pause of more than a second, whenever it comes", async () => {
     const clock = new VirtualClock();
