@@ -187,7 +187,7 @@ describe.skipIf(!redis.run)(titled("the keys of a Redis store", redis), () => {
     }
   });
 
-  it("count in steps what is leased when rules come, and again when others count it", async () => {
+  it("count in steps what is leased when rules begin to count it, and no more when they end", async () => {
     const { scene, store, prefix } = await open();
     const lease = await scene.worker();
     const count = 700;
@@ -196,19 +196,25 @@ describe.skipIf(!redis.run)(titled("the keys of a Redis store", redis), () => {
     );
     await store.createRuns(leased);
     await scene.start({ id: runId("late"), root: { lane: "lane-0" } });
-    const placesOf = async (lane: string): Promise<number> => client.scard(`${prefix}G:${QUEUE}${lane}`);
+    const key = `${prefix}G:${QUEUE}`;
+    const places = async (): Promise<readonly number[]> => [
+      await client.zcard(key),
+      await client.zlexcount(key, "[lane-0\0", "(lane-0\x01"),
+    ];
     await store.putQueueRules([{ queue: QUEUE, concurrency: count }]);
-    expect([await placesOf(""), await placesOf("\0lane-0")]).toEqual([count, 0]);
+    expect(await places()).toEqual([count, 100]);
     expect(await scene.claim(lease)).toEqual([]);
     await store.putQueueRules([{ queue: QUEUE, lane: { concurrency: 100 } }]);
-    expect([await placesOf(""), await placesOf("\0lane-0")]).toEqual([0, 100]);
+    expect(await places()).toEqual([count, 100]);
     expect(await scene.claim(lease)).toEqual([]);
+    await store.putQueueRules([{ queue: QUEUE, rate: { count: 1, perMs: 1_000 } }]);
+    expect(await places()).toEqual([0, 0]);
     const half = store.putQueueRules([{ queue: QUEUE, concurrency: count + 1 }]);
     expect(await scene.claim(lease)).toEqual([]); // it counts on, and admits nothing before the last
     await half;
     expect(await scene.claimedKeys(lease)).toEqual(["late/0"]);
     await store.putQueueRules([{ queue: QUEUE }]);
-    expect([await placesOf(""), await store.queueRules()]).toEqual([0, []]);
+    expect([await places(), await store.queueRules()]).toEqual([[0, 0], []]);
     expect(await client.exists(`${prefix}R`, `${prefix}y:${QUEUE}`)).toBe(0);
   });
 

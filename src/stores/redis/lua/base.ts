@@ -74,7 +74,8 @@ end
  * A governed queue keeps a queue of its own for each lane, `<queue>\0<lane>`, one for fibers that shall stop, `<queue>\0\0`, and
  * two sets of lanes with waiting fibers:
  * `g:<queue>` in the order of turns, `t:<queue>` those that cannot be served before a time (not due, no rate, full = never).
- * `G:<queue>` and `G:<queue>\0<lane>` hold what is leased, where a rule counts it: places are never kept in a counter.
+ * `G:<queue>` holds what is leased, `<lane>\0<fiber>`, where a rule counts it: places are never kept in a counter, and those of a
+ * lane are a range. A set of its own for each lane, made and thrown away with every run, was a fifth of what rules cost.
  * In R a text is the rules, `-` says that the rules were taken away and rows are on their way back. `<queue>\0` in R is there
  * while the places of what is leased are being counted, lease by lease (those in `y:<queue>`): how far that has come in the first.
  */
@@ -119,6 +120,11 @@ local function nextTurn()
   turnsGiven = (turnsGiven or 0) + 1
   return turnBase * 1000000 + turnsGiven
 end
+-- Whether what is leased in the queue is kept as places, and under which name.
+local function counts(rules)
+  return rules and not rules.freed and (rules.concurrency or rules.lane and rules.lane.concurrency) and true or false
+end
+local function placeOf(ref, f) return f.L .. '\0' .. ref end
 local sleepers = {}
 local function mayRest(queue)
   if sleepers[queue] == nil then sleepers[queue] = call('EXISTS', P .. 't:' .. queue) == 1 end
@@ -164,23 +170,19 @@ local function vacate(ref, f)
   local queue = f.q
   local rules = rulesOf(queue)
   if not rules or (rules.freed and not rules.counting) then return end
-  if rules.concurrency or rules.counting then
-    if wasFull[queue] == nil then
-      wasFull[queue] = rules.counting or call('SCARD', P .. 'G:' .. queue) >= rules.concurrency
-    end
-    if vacated then
-      local refs = vacated[queue] or {}
-      refs[#refs + 1] = ref
-      vacated[queue] = refs
-    else call('SREM', P .. 'G:' .. queue, ref) end
-    if wasFull[queue] then ready = 1 end
+  if not counts(rules) and not rules.counting then return end
+  if wasFull[queue] == nil then
+    wasFull[queue] = rules.counting or rules.concurrency and call('ZCARD', P .. 'G:' .. queue) >= rules.concurrency or false
   end
-  if (rules.lane and rules.lane.concurrency) or rules.counting then
-    call('SREM', P .. 'G:' .. queue .. '\0' .. f.L, ref)
-    if not rules.freed and mayRest(queue) and call('EXISTS', P .. 'q:' .. queue .. '\0' .. f.L) == 1 then
-      rouse(queue, f.L, now)
-      ready = 1
-    end
+  if vacated then
+    local places = vacated[queue] or {}
+    places[#places + 1] = placeOf(ref, f)
+    vacated[queue] = places
+  else call('ZREM', P .. 'G:' .. queue, placeOf(ref, f)) end
+  if wasFull[queue] then ready = 1 end
+  if not rules.freed and mayRest(queue) and call('EXISTS', P .. 'q:' .. queue .. '\0' .. f.L) == 1 then
+    rouse(queue, f.L, now)
+    ready = 1
   end
 end
 `;

@@ -10,19 +10,8 @@ local function messagesFor(run, packed)
   end
   return found
 end
--- Free classes that gave rows, each with those rows; all that the worker holds from now on; what of it has a place in which queue.
-local served, held, placed = {}, {}, {}
--- What is leased is kept as sets, and only where a rule counts it.
-local function occupy(ref, f)
-  local rules = rulesOf(f.q)
-  if not rules or rules.freed then return end
-  if rules.concurrency then
-    local refs = placed[f.q] or {}
-    refs[#refs + 1] = ref
-    placed[f.q] = refs
-  end
-  if rules.lane and rules.lane.concurrency then call('SADD', P .. 'G:' .. f.q .. '\0' .. f.L, ref) end
-end
+-- Free classes that gave rows, each with those rows; all that the worker holds from now on.
+local served, held = {}, {}
 -- Nothing for a row whose fiber is gone, which only damage can bring about.
 local function take(row, worker, epoch)
   local ref = row.ref
@@ -47,7 +36,7 @@ local function take(row, worker, epoch)
   call('HSET', fiber, 'w', worker, 'e', epoch, 'd', deliveries)
   held[#held + 1] = ref
   if f.X then call('SADD', P .. 'x:' .. worker .. '#' .. epoch, ref) end
-  occupy(ref, f)
+  if counts(rules) then occupy(f.q, f.L, placeOf(ref, f)) end
   if f.n == '0' and about[5] == 'pending' then call('HSET', P .. 'r:' .. run, 'st', 'running', 'started', now) end
   for i = 1, #fields, 2 do
     if fields[i] == 'r' then fields[i], fields[i + 1] = 'w', worker
@@ -64,8 +53,9 @@ local function settle(worker, epoch)
     if call('EXISTS', class.z) == 0 then call('ZREM', P .. 'q:' .. class.queue, class.name) end
   end
   each500(held, function(...) call('SADD', P .. 'h:' .. worker .. '#' .. epoch, ...) end)
-  for queue, refs in pairs(placed) do
-    each500(refs, function(...) call('SADD', P .. 'G:' .. queue, ...) end)
+  for queue, places in pairs(placed) do
+    -- Score and place by turns: all scores are 0, and the places in the order of their bytes.
+    each500(places, function(...) call('ZADD', P .. 'G:' .. queue, ...) end)
   end
 end
 local function freeOffer(rows)

@@ -208,8 +208,8 @@ for b = 4, #ARGV, ${ARGUMENTS_PER_TRANSITION} do
   end
   outcomes[#outcomes + 1] = outcome
 end
-for queue, refs in pairs(vacated) do
-  each500(refs, function(...) call('SREM', P .. 'G:' .. queue, ...) end)
+for queue, places in pairs(vacated) do
+  each500(places, function(...) call('ZREM', P .. 'G:' .. queue, ...) end)
 end
 if raised then error(raised, 0) end
 return { outcomes, ready, noted }

@@ -66,7 +66,19 @@ end
  */
 export const GOVERN: string = String.raw`
 local PASSED_PER_CLAIM = 1000
-local function lanePlaces(queue, lane) return call('SCARD', P .. 'G:' .. queue .. '\0' .. lane) end
+-- Places that this script gives, written together at its end: by queue, and how many by lane.
+local placed, placedIn = {}, {}
+local function occupy(queue, lane, place)
+  local places = placed[queue] or {}
+  places[#places + 1] = 0
+  places[#places + 1] = place
+  placed[queue] = places
+  local key = queue .. '\0' .. lane
+  placedIn[key] = (placedIn[key] or 0) + 1
+end
+local function lanePlaces(queue, lane)
+  return call('ZLEXCOUNT', P .. 'G:' .. queue, '[' .. lane .. '\0', '(' .. lane .. '\1') + (placedIn[queue .. '\0' .. lane] or 0)
+end
 -- What rates remember, read once: a claim asked five times for each row.
 local remembered = {}
 local function rateState(queue, field)
@@ -177,7 +189,7 @@ end
 local function governedOffer(queue, limit)
   local rules = rulesOf(queue)
   ripen(queue)
-  local room = rules.counting and 0 or roomOf(rules, call('SCARD', P .. 'G:' .. queue), queueState(queue))
+  local room = rules.counting and 0 or roomOf(rules, call('ZCARD', P .. 'G:' .. queue), queueState(queue))
   local stopping, stopped, turns = dueOf((classesOf(queue .. '\0\0')), limit), 0, turnsOf(queue, limit)
   local row, over
   local claims = 0
@@ -217,7 +229,7 @@ local function governedDue(queue)
   local stopping = earliestOf(classesOf(queue .. '\0\0'))
   if stopping then return stopping end
   if rules.moving or rules.counting then return NOW end
-  local full = rules.concurrency and call('SCARD', P .. 'G:' .. queue) >= rules.concurrency
+  local full = rules.concurrency and call('ZCARD', P .. 'G:' .. queue) >= rules.concurrency
   local free = rules.rate and roomAt(rules.rate, queueState(queue)) or NOW
   local limits, earliest = rules.lane or {}, math.huge
   local function look(lane)
@@ -284,7 +296,7 @@ local function moveSome(queue, limit)
   known[queue] = nil
   return 0
 end
--- Places are counted anew only when another rule counts them: everything leased is looked at, in bounded steps, and until the
+-- Places are counted anew only when rules begin to count them, or end: everything leased is looked at, in bounded steps, and until the
 -- last one nothing is claimed. Whoever claims goes on with it, so a process that dies in between holds up nobody.
 local function startCounting(queue)
   local leases = call('LRANGE', P .. 'dead', 0, -1)
@@ -299,9 +311,7 @@ end
 local function placeAnew(rules, ref)
   local f = rowOf(ref)
   if not f.w then return end
-  local lane = rules.lane and rules.lane.concurrency
-  call(rules.concurrency and 'SADD' or 'SREM', P .. 'G:' .. f.q, ref)
-  call(lane and 'SADD' or 'SREM', P .. 'G:' .. f.q .. '\0' .. f.L, ref)
+  if counts(rules) then call('ZADD', P .. 'G:' .. f.q, 0, placeOf(ref, f)) else call('ZREM', P .. 'G:' .. f.q, placeOf(ref, f)) end
 end
 -- Whether more is to be counted.
 local function countSome(queue, limit)
@@ -336,10 +346,6 @@ end
 /** Sets the rules of one queue, or takes them away. ARGV: now, queue, rules as JSON or empty, rows to look at. */
 export const PUT_RULES: string = String.raw`
 local queue, text = ARGV[2], ARGV[3]
-local function counted(rules)
-  local ruled = rules and not rules.freed
-  return (ruled and rules.concurrency and 'q' or '') .. (ruled and rules.lane and rules.lane.concurrency and 'l' or '')
-end
 local before = rulesOf(queue)
 known[queue] = nil
 if text ~= '' then
@@ -350,7 +356,7 @@ elseif before and not before.freed then
   call('HSET', P .. 'R', queue, '-')
   call('DEL', P .. 'T:' .. queue)
 end
-if before and before.counting or counted(before) ~= counted(rulesOf(queue)) then startCounting(queue) end
+if before and before.counting or counts(before) ~= counts(rulesOf(queue)) then startCounting(queue) end
 ready = 1
 return { 'ok', ready, noted, goOn(queue, tonumber(ARGV[4])) }
 `;
