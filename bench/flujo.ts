@@ -36,9 +36,14 @@ export async function openChain(opening: Opening, steps: number): Promise<Runner
   };
 }
 
-function chainFlow(steps: number) {
-  let chain = flow(`bench-chain-${steps}`, { version: "1" }).step("s0", async (x) => Number(x) + 1);
-  for (let i = 1; i < steps; i++) chain = chain.step(`s${i}`, async (x) => x + 1);
+/** No-op steps in a row; `onLast` is called when the last one runs. */
+function chainFlow(steps: number, onLast: () => void = () => undefined) {
+  const count = (i: number, x: number) => {
+    if (i === steps - 1) onLast();
+    return x + 1;
+  };
+  let chain = flow(`bench-chain-${steps}`, { version: "1" }).step("s0", async (x) => count(0, Number(x)));
+  for (let i = 1; i < steps; i++) chain = chain.step(`s${i}`, async (x) => count(i, x));
   return chain.build();
 }
 
@@ -160,18 +165,20 @@ export async function openWorker(opening: Opening, steps: number): Promise<Async
   return { [Symbol.asyncDispose]: close };
 }
 
-/** Queued one-step runs on one store, of many keys in turn. */
+/** Queued runs of so many steps on one store, of many keys in turn. */
 export interface Queues extends AsyncDisposable {
   fill(queue: string, count: number, keys: number): Promise<void>;
   /** Works that many off with one worker: time from when it was open, and CPU time of this process. */
   work(queue: string, count: number, concurrency: number): Promise<{ readonly ms: number; readonly cpuMs: number }>;
 }
 
-export async function openQueues(place: Place, rules: Readonly<Record<string, QueueOptions>>): Promise<Queues> {
+export async function openQueues(
+  place: Place,
+  rules: Readonly<Record<string, QueueOptions>>,
+  steps: number,
+): Promise<Queues> {
   let done = 0;
-  const definition = flow("bench-queued", { version: "1" })
-    .step("count", async () => ++done)
-    .build();
+  const definition = chainFlow(steps, () => ++done);
   const store = await openStore(place);
   const idle = { store, flows: [definition], worker: false } as const;
   const opened = new Flujo({ ...idle, queues: rules });

@@ -1,4 +1,4 @@
-// What rules cost: queued one-step runs of many keys, worked off by one worker of the engine, from a queue without rules and from
+// What rules cost: queued runs of many keys, worked off by one worker of the engine, from a queue without rules and from
 // two that have them. All get the same runs: only the rules differ. The queues take turns, so that what slows the disk down for a
 // moment, and what a growing store costs, falls on all of them.
 import { settingsOf } from "../flujo-place.ts";
@@ -19,9 +19,9 @@ const QUEUES = {
 };
 const NAMES = ["free", "governed", "rated"] as const;
 
-const { runs, items: keys, bursts, concurrency } = arguments_;
+const { runs, items: keys, steps, bursts, concurrency } = arguments_;
 await using scratch = await scratchPlace();
-await using queues = await openQueues(scratch.place, QUEUES);
+await using queues = await openQueues(scratch.place, QUEUES, steps);
 
 type Taken = Awaited<ReturnType<typeof queues.work>>;
 const taken = { free: [] as Taken[], governed: [] as Taken[], rated: [] as Taken[] };
@@ -38,10 +38,12 @@ for (let burst = -1; burst < bursts; burst++) {
 /** Within a burst, beside the queue without rules. On a busy machine the CPU time of this process says more than the clock. */
 const costOf = (name: "governed" | "rated", of: keyof Taken) =>
   summarise(taken[name].map((one, burst) => one[of] / (taken.free[burst]?.[of] ?? Number.NaN))).median;
-const perSecond = (name: (typeof NAMES)[number]) => (runs * 1000) / summarise(taken[name].map(({ ms }) => ms)).median;
+const perSecond = (name: (typeof NAMES)[number]) =>
+  (runs * steps * 1000) / summarise(taken[name].map(({ ms }) => ms)).median;
 reportFlujo(settingsOf(scratch.place), {
   runs,
   keys,
+  steps,
   freePerSecond: perSecond("free"),
   governedPerSecond: perSecond("governed"),
   ratedPerSecond: perSecond("rated"),

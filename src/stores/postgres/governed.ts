@@ -12,10 +12,10 @@ import { chargedAlikeUntil, chargesFor } from "./queue-rules.ts";
 import { isNull, numberIn, textIn } from "./rows.ts";
 
 /*
- * A claim that names a governed queue is plain where keys are many and limits far: one call (calm.ts). Otherwise it LOOKS at what
- * is there, DECIDES with the rules of the port, and TAKES. These are two calls, mostly, and no lock between them: taking locks the rows of the rules, and takes nothing if somebody has claimed there, or put other
- * rules, since the look (`version`). All else that may happen meanwhile frees places or adds rows, and the claim is as good as one
- * that came before it.
+ * A claim that names a governed queue is plain where keys are many and limits far: one call (calm.ts). Otherwise it LOOKS at
+ * what is there, DECIDES with the rules of the port, and TAKES. These are two calls, mostly, and no lock between them: taking
+ * locks the rows of the rules, and takes nothing if somebody has claimed there, or put other rules, since the look (`version`).
+ * All else that may happen meanwhile frees places or adds rows, and the claim is as good as one that came before it.
  *
  * Whoever came too late, or did not get each row, does the rest once more with the rules locked from the beginning, so that it
  * waits for its turn and then is alone. Locks are taken in the order of commit-program.ts in both: the lease, then the rules by

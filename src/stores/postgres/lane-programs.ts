@@ -41,9 +41,9 @@ const FIRST_IN_TURN = `(
 
 /**
  * What a claim has to know of the governed queues among these, in one look: their rules, how many are leased, and the first
- * rows in turn, from the lane after the one that was served last and round to it. A row of rules has no `run`, the
- * others have no `rules`. Where many keys have a row or two, those are all that a claim needs; the
- * lanes of longer ones are found by the loose scan below. `due`: queues, with rules or without, in which something is due that
+ * rows in turn, from the lane after the one that was served last and round to it. A row of rules has no `run`, the others have
+ * no `rules`. Where many keys have a row or two, those are all that a claim needs; the lanes of longer ones are found by the
+ * loose scan below. `due`: queues, with rules or without, in which something is due that
  * has no turn. Rows of other definitions are answered too, as not `mine`: passing over them might take for ever.
  */
 export const LOOK: Program = {
