@@ -134,7 +134,9 @@ export class PostgresStore implements ShardStore {
       return outcome?.status === "committed";
     });
     if (done !== undefined)
-      this.#hints.tell(hintOfBatch([done.transition], [done.outcome], { woke: done.woke, governed: this.#ruled.hasAny }));
+      this.#hints.tell(
+        hintOfBatch([done.transition], [done.outcome], { woke: done.woke, governed: this.#ruled.hasAny }),
+      );
     return done?.outcome;
   }
 
