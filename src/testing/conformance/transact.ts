@@ -228,7 +228,7 @@ export const transact: AspectSuite = {
       // A database that serializes may refuse the later of the two as a whole: what the step did is not the store's to repeat.
       const codeOf = (error: unknown): string => (error instanceof FlujoError ? error.code : String(error));
       const [outcome, [claimed]] = await Promise.all([late.then((one) => one?.status, codeOf), stolen]);
-      expect(["committed", "lost", "STORE_UNAVAILABLE"]).toContain(outcome);
+      expect(["committed", "lost", "STORE_UNAVAILABLE"].includes(outcome ?? "")).toBe(true);
       const kept = outcome === "committed";
       expect(await written(scene.store)).toEqual(kept ? ["a"] : []);
       expect(claimed?.seq).toBe(kept ? 1 : 0);
