@@ -56,7 +56,7 @@ export const HELD_PARAMS = {
 const OURS = "f.owner IS NOT DISTINCT FROM g.worker AND f.epoch = g.epoch AND f.seq = g.seq";
 
 /** I2, I9: the WHERE is the fence. Nothing indexed changes, so the update is HOT. */
-const MOVE_HELD = `
+export const MOVE_HELD: string = `
   WITH moved AS (
     UPDATE flujo.fibers AS f SET seq = f.seq + 1, deliveries = 0, state = g.state, value = coalesce(g.value, f.value),
       context = coalesce(g.context, f.context), aside = coalesce(g.aside, f.aside), names = NULL, wait = NULL,
@@ -69,6 +69,17 @@ const MOVE_HELD = `
     SELECT nextval('flujo.event_seq'), run, fiber, worker, at, facts FROM (
       SELECT * FROM moved WHERE moved.facts IS NOT NULL ORDER BY moved.n) AS told)`;
 
+/** Into `fenced`: numbers of those that are ours. Their fibers are locked. */
+export const fence = (prefix: "g" | "z"): Step => ({
+  into: "fenced",
+  sql: `
+  SELECT coalesce(array_agg(mine.n), '{}') FROM (
+    SELECT g.n::int AS n FROM unnest(:${prefix}_run, :${prefix}_fiber, :${prefix}_worker, :${prefix}_epoch, :${prefix}_seq)
+      WITH ORDINALITY AS g (run, fiber, worker, epoch, seq, n)
+    JOIN flujo.fibers AS f ON f.run = g.run AND f.key = g.fiber AND ${OURS}
+    ORDER BY g.run, g.fiber FOR NO KEY UPDATE OF f) AS mine`,
+});
+
 /** A batch in which every transition keeps its fiber: what most batches are. */
 export const ADVANCE: Program = {
   name: "advance_1",
@@ -76,6 +87,15 @@ export const ADVANCE: Program = {
   returns: "n int, cancel text",
   steps: [{ sql: `${MOVE_HELD} SELECT n::int, cancel FROM moved` }],
 };
+
+/** Messages from outside stay: whoever sent them was told that they arrived, and a revived run finds them. */
+export const OF_THE_ENGINE = "(m.mark IS NULL OR left(m.mark, 1) = 'o')";
+
+export const STARTED_AT = `coalesce(r.started_at, (
+      SELECT f.started_at FROM flujo.fibers AS f WHERE f.run = r.id AND f.started_at IS NOT NULL ORDER BY f.key LIMIT 1))`;
+
+export const ANSWERED =
+  "part text, n int, ok boolean, woken boolean, cancel text, queued boolean, births text[], woke int";
 
 export const GIVEN_PARAMS = {
   run: "text[]",
@@ -124,15 +144,6 @@ const LISTS: ParamTypes = Object.assign(
 
 /** What few transitions have. */
 const BUNDLED = ["u", "x", "f", "d", "o"] as const;
-
-const FENCE: Step = {
-  into: "fenced",
-  sql: `
-  SELECT coalesce(array_agg(mine.n), '{}') FROM (
-    SELECT g.n::int AS n FROM unnest(:g_run, :g_fiber, :g_worker, :g_epoch, :g_seq) WITH ORDINALITY AS g (run, fiber, worker, epoch, seq, n)
-    JOIN flujo.fibers AS f ON f.run = g.run AND f.key = g.fiber AND ${OURS}
-    ORDER BY g.run, g.fiber FOR NO KEY UPDATE OF f) AS mine`,
-};
 
 /** Of what is ours: all but those that want a message that is gone, or none where there is one. */
 const JUDGE: Step = {
@@ -210,21 +221,19 @@ const DROP_FORKS: Step = {
 
 const ended = (where: string): string => `unnest(:q_i, :q_run) AS q (i, run) WHERE q.i = ANY(:ok) AND ${where}`;
 
-/** Messages from outside stay: whoever sent them was told that they arrived, and a revived run finds them. */
 const END_RUNS: readonly Step[] = [
   {
     when: "q_i",
     sql: `
   UPDATE flujo.runs AS r SET status = q.status, output = q.output, failure = q.failure, ended_at = q.at,
-    started_at = coalesce(r.started_at, (
-      SELECT f.started_at FROM flujo.fibers AS f WHERE f.run = r.id AND f.started_at IS NOT NULL ORDER BY f.key LIMIT 1))
+    started_at = ${STARTED_AT}
   FROM unnest(:q_i, :q_run, :q_status, :q_output, :q_failure, :q_at) AS q (i, run, status, output, failure, at)
   WHERE q.i = ANY(:ok) AND r.id = q.run`,
   },
   { when: "q_i", sql: `DELETE FROM flujo.fibers AS f USING ${ended("f.run = q.run")}` },
   {
     when: "q_i",
-    sql: `DELETE FROM flujo.messages AS m USING ${ended("m.run = q.run AND (m.mark IS NULL OR left(m.mark, 1) = 'o')")}`,
+    sql: `DELETE FROM flujo.messages AS m USING ${ended(`m.run = q.run AND ${OF_THE_ENGINE}`)}`,
   },
   { when: "q_i", sql: `DELETE FROM flujo.waits AS w USING ${ended("w.run = q.run")}` },
 ];
@@ -288,7 +297,7 @@ export const COMMIT: Program = {
     spawned: "text[]",
     ...START_VARIABLES,
   },
-  returns: "part text, n int, ok boolean, woken boolean, cancel text, queued boolean, births text[], woke int",
+  returns: ANSWERED,
   steps: [
     NOW,
     lockWorkers("lock_workers"),
@@ -299,7 +308,7 @@ export const COMMIT: Program = {
       when: "h_run",
       sql: `${MOVE_HELD} SELECT coalesce(array_agg(n::int), '{}'), coalesce(array_agg(cancel), '{}') FROM moved`,
     },
-    FENCE,
+    fence("g"),
     JUDGE,
     CONSUME,
     LISTEN,

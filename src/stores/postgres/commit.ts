@@ -8,8 +8,9 @@ import { ADVANCE, COMMIT } from "./commit-program.ts";
 import type { Row, SqlValue } from "./driver.ts";
 import { isRowFault } from "./errors.ts";
 import { emptyValues } from "./columns.ts";
-import { type Encoded, encode, Held, LayerValues } from "./layer-values.ts";
-import { isHeld, layersOf } from "./layers.ts";
+import { FINISH } from "./finish-program.ts";
+import { type Encoded, encode, Finals, Held, LayerValues } from "./layer-values.ts";
+import { isFinal, isHeld, layersOf } from "./layers.ts";
 import type { Program, Values } from "./program.ts";
 import { booleanIn, numberIn, textIn, textOrNull, textsIn } from "./rows.ts";
 
@@ -70,9 +71,9 @@ function prepared(transition: ShardTransition, index: number): Item | CommitOutc
 /** When a row cannot be encoded, or stored, nothing has been written: then each goes alone, and the guilty one is known. */
 async function commitLayer(run: Run, layer: readonly Item[], now: number | null): Promise<Answers> {
   try {
-    return layer.every(({ transition }) => isHeld(transition))
-      ? await advance(run, layer)
-      : await commitMixed(run, layer, now);
+    if (layer.every(({ transition }) => isHeld(transition))) return await advance(run, layer);
+    if (layer.every(({ transition }) => isHeld(transition) || isFinal(transition))) return await finish(run, layer);
+    return await commitMixed(run, layer, now);
   } catch (error) {
     if (!isRowFault(error)) throw error;
     const [only] = layer;
@@ -95,21 +96,50 @@ async function advance(run: Run, layer: readonly Item[]): Promise<Answers> {
   return { outcomes, woke: false };
 }
 
+/** Where the transitions of a layer stand in it, by part and number there. */
+class Places {
+  readonly #h: number[] = [];
+  readonly #g: number[] = [];
+
+  constructor(layer: readonly Item[]) {
+    for (const [i, { transition }] of layer.entries()) (isHeld(transition) ? this.#h : this.#g).push(i);
+  }
+
+  of(row: Row): number | undefined {
+    const part = textIn(row, "part");
+    return (part === "h" ? this.#h : part === "g" ? this.#g : [])[numberIn(row, "n") - 1];
+  }
+}
+
+const NO_FINALS = emptyValues(FINISH.params);
+
+async function finish(run: Run, layer: readonly Item[]): Promise<Answers> {
+  const [held, finals] = [new Held(), new Finals()];
+  for (const { transition, encoded } of layer) (isHeld(transition) ? held : finals).add(encoded);
+  const values: Record<string, SqlValue> = { ...NO_FINALS };
+  held.writeTo(values);
+  finals.writeTo(values);
+  const places = new Places(layer);
+  const outcomes: CommitOutcome[] = layer.map(() => LOST);
+  for (const row of await run(FINISH, values)) {
+    const place = places.of(row);
+    if (place !== undefined) outcomes[place] = committed(row, []);
+  }
+  return { outcomes, woke: false };
+}
+
 async function commitMixed(run: Run, layer: readonly Item[], now: number | null): Promise<Answers> {
   const values = new LayerValues();
-  const places = { h: new Map<number, number>(), g: new Map<number, number>() };
-  for (const [i, { transition, encoded }] of layer.entries()) {
-    const part = isHeld(transition) ? places.h : places.g;
-    part.set(part.size + 1, i);
-    if (part === places.h) values.addHeld(encoded);
+  for (const { transition, encoded } of layer) {
+    if (isHeld(transition)) values.addHeld(encoded);
     else values.add(encoded);
   }
+  const places = new Places(layer);
   const rows = await run(COMMIT, values.values(now));
   const births = new Set(rows.flatMap((row) => textsIn(row, "births")));
   const outcomes: CommitOutcome[] = layer.map(() => LOST);
   for (const row of rows) {
-    const part = textIn(row, "part");
-    const place = part === "h" || part === "g" ? places[part].get(numberIn(row, "n")) : undefined;
+    const place = places.of(row);
     if (place === undefined) continue;
     outcomes[place] = booleanIn(row, "ok") ? committed(row, queuedOf(layer[place]?.transition, row, births)) : CONFLICT;
   }

@@ -3,6 +3,7 @@ import { NO_LANE } from "../../ports/queue-rules.ts";
 import { json, jsonOrNull, storable } from "../../ports/stored-text.ts";
 import { Columns } from "./columns.ts";
 import { COMMIT, GIVEN_PARAMS, HELD_PARAMS, LIST_PARAMS, type ListName } from "./commit-program.ts";
+import { FINAL_PARAMS } from "./finish-program.ts";
 import type { SqlValue } from "./driver.ts";
 import { BLOB_PARAMS, EVENT_PARAMS, FIBER_PARAMS, MESSAGE_PARAMS } from "./insert-steps.ts";
 import { emptyValues } from "./columns.ts";
@@ -46,6 +47,26 @@ export class Held {
 
   writeTo(values: Record<string, SqlValue>): void {
     this.#columns.writeTo(values);
+  }
+}
+
+/** Parameters of the transitions that end their runs and do nothing else, in this order. */
+export class Finals {
+  readonly #columns = new Columns("z", FINAL_PARAMS);
+  readonly #runs: string[] = [];
+
+  add({ transition: t, facts }: Encoded): void {
+    if (t.endRun === undefined) throw new Error(`expected the end of the run ${t.run}`);
+    const { worker, epoch } = t.lease;
+    const { status, output, failure, at } = t.endRun;
+    this.#runs.push(t.run);
+    const own = [t.run, t.fiber, worker, epoch, t.expectedSeq, t.event?.at ?? null, facts] as const;
+    this.#columns.add(...own, status, jsonOrNull(output), jsonOrNull(failure), at);
+  }
+
+  writeTo(values: Record<string, SqlValue>): void {
+    this.#columns.writeTo(values);
+    values["lock_runs"] = this.#runs.sort();
   }
 }
 

@@ -2,6 +2,7 @@ import { FlujoError } from "../../domain/errors.ts";
 import { type MigrateOptions, type Migration, type MigrationReport, versionToReach } from "../../ports/migration.ts";
 import { CLAIM, GIVE_TURNS, LOCK_RULES, MAIL, NEXT_DUE, NEXT_UNSEEN, OFFER, TAKE_THESE } from "./claim-program.ts";
 import { ADVANCE, COMMIT } from "./commit-program.ts";
+import { FINISH } from "./finish-program.ts";
 import type { Database } from "./database.ts";
 import type { PgClient } from "./driver.ts";
 import { isRowFault, storeError } from "./errors.ts";
@@ -18,6 +19,7 @@ import { ADMIT, HEARTBEAT, REGISTER, RELEASE, SWEEP } from "./worker-programs.ts
 /** Names carry a version: processes of two versions of this code may work on one schema while it is upgraded. */
 const PROGRAMS_1: readonly Program[] = [
   ADVANCE,
+  FINISH,
   COMMIT,
   CREATE_RUNS,
   SIGNAL,

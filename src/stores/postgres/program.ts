@@ -73,14 +73,15 @@ export function functionText(program: Program): string {
   const declared = Object.entries(variables).map(
     ([variable, type]) => `_${variable} ${type}${type.endsWith("[]") ? " := '{}'" : ""};`,
   );
-  declared.push(...bundle.map((one, i) => `_${one} ${params[one]} := coalesce(_bundle[${i + 1}], '{}');`));
+  declared.push(...bundle.map((one) => `_${one} ${params[one]} := '{}';`));
+  const unpacked = bundle.map((one, i) => `_${one} := _bundle[${i + 1}];`).join(" ");
   const body = steps.map((step, i) => stepText(step, i === steps.length - 1));
   return `CREATE FUNCTION flujo.${name}(${args.join(", ")}) RETURNS TABLE (${returns}) LANGUAGE plpgsql
 ${SETTINGS.map((setting) => `SET ${setting}`).join("\n")}
 AS $program$
 #variable_conflict use_column
 DECLARE ${declared.join(" ")}
-BEGIN
+BEGIN${unpacked === "" ? "" : `\nIF cardinality(_bundle) > 0 THEN ${unpacked} END IF;`}
 ${body.join("\n")}
 END $program$;`;
 }
