@@ -204,6 +204,7 @@ export async function openQueues(
       const ms = performance.now() - startedAt;
       const { user, system } = process.cpuUsage(cpuBefore);
       await worker.close();
+      await store.prune({ endedBefore: Date.now() + 1 }); // or whoever comes later has more to carry along
       return { ms, cpuMs: (user + system) / 1_000 };
     },
     [Symbol.asyncDispose]: () => store.close(),

@@ -18,7 +18,8 @@ const STEPS: Level = {
   what: `four-step runs worked off by one worker, ${IN_FLIGHT} in flight`,
   unit: "steps/s",
   steps: 4,
-  runs: { memory: 10_000, sqlite: 4_000, postgres: 4_000, redis: 4_000 },
+  bursts: 5,
+  runs: { memory: 20_000, sqlite: 3_000, postgres: 3_000, redis: 3_000 },
   bound: TARGET,
   cpu: true,
 };
@@ -28,7 +29,8 @@ const WORST: Level = {
   id: "worst",
   what: `one-step runs worked off by one worker, ${IN_FLIGHT} in flight`,
   steps: 1,
-  runs: { memory: 30_000, sqlite: 10_000, postgres: 10_000, redis: 10_000 },
+  bursts: 3,
+  runs: { memory: 30_000, sqlite: 5_000, postgres: 5_000, redis: 5_000 },
   bound: undefined,
 };
 // Neither: what a store does is a part of what a run takes, and how large a part is the engine's affair.
@@ -38,6 +40,7 @@ const STORE: Level = {
   what: `runs at the store itself: create, claim ${IN_FLIGHT}, end ${IN_FLIGHT}`,
   unit: "runs/s",
   steps: 1,
+  bursts: 3,
   runs: { memory: 50_000, sqlite: 10_000, postgres: 10_000, redis: 10_000 },
   bound: undefined,
   cpu: false,
@@ -50,6 +53,7 @@ interface Level {
   readonly what: string;
   readonly unit: string;
   readonly steps: number;
+  readonly bursts: number;
   readonly runs: Readonly<Record<(typeof STORES)[number], number>>;
   readonly bound: { readonly atMost: number } | undefined;
   /** Whether it measures CPU time, too. */
@@ -71,9 +75,18 @@ export async function measureLimits(bench: Bench): Promise<Measured> {
         const url = servers[store];
         const options = ["--store", store, "--data", bench.data, ...(url === undefined ? [] : ["--url", url])];
         const runs = scaled(bench, level.runs[store], 500);
-        const counts = ["--runs", `${runs}`, "--items", `${keys}`, "--steps", `${level.steps}`, "--bursts", "3"];
+        const counts = [
+          "--runs",
+          `${runs}`,
+          "--items",
+          `${keys}`,
+          "--steps",
+          `${level.steps}`,
+          "--bursts",
+          `${level.bursts}`,
+        ];
         const spec = { file: level.file, arguments: [...counts, "--concurrency", `${IN_FLIGHT}`, ...options] };
-        return { id: idOf(level, store), spec: { ...spec, timeoutMs: TIMEOUT_MS } };
+        return { id: idOf(level, store), spec: { ...spec, exposeGc: true, timeoutMs: TIMEOUT_MS } };
       }),
     ),
   );

@@ -266,11 +266,12 @@ function* unlisted(db: Connection, { rules }: Governed, { fingerprints }: Wanted
 
 /** Whether a claim is worth a try: it finds something, or sorts out a lane that looks open. */
 export function mayGive(db: Connection, governed: Governed, wanted: Wanted, now: number): boolean {
-  if (anyUnseen(db, governed, wanted, now) || anyStopping(db, governed, wanted)) return true;
   const { rules, rate } = governed;
   const leased = leasedIn(db, rules.queue, rules.concurrency);
-  if (roomOf(rules, { leased, rate }, now) <= 0) return false;
-  if (unlisted(db, governed, wanted).next().done !== true) return true;
+  const hasRoom = roomOf(rules, { leased, rate }, now) > 0;
+  if (hasRoom && unlisted(db, governed, wanted).next().done !== true) return true; // nearly always, if there is anything
+  if (anyUnseen(db, governed, wanted, now) || anyStopping(db, governed, wanted)) return true;
+  if (!hasRoom) return false;
   for (const { waiting, opensAt } of openingLanes(db, rules.queue)) {
     if (opensAt > now) break;
     if (claimable(db, { ...wanted, queue: rules.queue, turn: waiting, limit: 1 }) > 0) return true;
