@@ -4,9 +4,9 @@ import type { UnderTest } from "../../src/testing/conformance/under-test.ts";
  * How long the random part of the conformance suite searches: `FLUJO_MODEL_SEEDS` sequences of `FLUJO_MODEL_COMMANDS` commands,
  * of whatever store, to search longer (or shorter) than every day.
  */
-export function modelSize(everyDay: Pick<UnderTest, "seeds"> = {}): Pick<UnderTest, "seeds" | "commands"> {
+export function modelSize(): Pick<UnderTest, "seeds" | "commands"> {
   const [seeds, commands] = [wanted("FLUJO_MODEL_SEEDS"), wanted("FLUJO_MODEL_COMMANDS")];
-  return { ...everyDay, ...(seeds !== undefined && { seeds }), ...(commands !== undefined && { commands }) };
+  return { ...(seeds !== undefined && { seeds }), ...(commands !== undefined && { commands }) };
 }
 
 function wanted(variable: string): number | undefined {

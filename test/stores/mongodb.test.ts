@@ -42,7 +42,7 @@ describe("through the wire-protocol double, not a MongoDB server", () => {
       },
       openBare: async ({ clock }) => openAt(`case-${opened++}`, clock, false),
       lacks: { shard: NO_SHARD },
-      ...modelSize({ seeds: 20 }), // through sockets a seed takes half a second
+      ...modelSize(),
     },
     { describe, expect, test },
   );
@@ -77,7 +77,7 @@ describe.skipIf(REAL === undefined)("on the server of FLUJO_TEST_MONGODB_URL", (
       },
       openBare: async ({ clock }) => openReal(nextName(), clock, false),
       lacks: { shard: NO_SHARD },
-      ...modelSize({ seeds: 20 }),
+      ...modelSize(),
     },
     { describe, expect, test },
   );

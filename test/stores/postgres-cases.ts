@@ -120,6 +120,6 @@ export function postgresUnderTest(
       return opened(fresh, clock);
     },
     // Statement by statement it takes five times as long.
-    ...modelSize(options.profile !== undefined || options.pooler !== undefined ? { seeds: 50 } : { seeds: 100 }),
+    ...modelSize(),
   };
 }

@@ -50,7 +50,7 @@ describe.skipIf(!hasRedisProgram())("a store on a Redis cluster (skipped without
         order: "priority and due time order what one partition holds",
         shard: "it is what shards are parts of",
       },
-      ...modelSize({ seeds: 5 }),
+      ...modelSize(),
     },
     { describe, expect, test },
   );

@@ -58,7 +58,7 @@ function underTest(server: SharedServer & { readonly run: true }): UnderTest {
       order: "priority and due time order what one shard holds",
       shard: "it is what shards are parts of",
     },
-    ...modelSize({ seeds: 5 }),
+    ...modelSize(),
   };
 }
 
