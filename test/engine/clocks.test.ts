@@ -73,30 +73,13 @@ describe("a lease", () => {
     const wrong = new WrongClock(clock, 0);
     const events: string[] = [];
     const beats: number[] = [];
-    const told = (what: string) => () => void events.push(what);
-    const keeper = new LeaseKeeper(
-      wrapped(store, {
-        heartbeat: (beat) => (worker, epoch, leaseMs, about) => {
-          beats.push(clock.now());
-          return beat(worker, epoch, leaseMs, about);
-        },
-      }),
-      "w" as never,
-      {
-        settings: workerSettings({}),
-        ambient: ambientOf(wrong),
-        events: {
-          cancelled: told("cancelled"),
-          lost: told("lost"),
-          registered: told("registered"),
-          swept: told("swept"),
-          failed: told("failed"),
-        },
-        sweeps: true,
-        about: () => null,
-        busy: () => true,
+    const counted = wrapped(store, {
+      heartbeat: (beat) => (worker, epoch, leaseMs, about) => {
+        beats.push(clock.now());
+        return beat(worker, epoch, leaseMs, about);
       },
-    );
+    });
+    const keeper = busyKeeper(counted, wrong, events);
     await clock.until(keeper.start());
     await clock.goOn(3_000);
     wrong.wrongByMs = setMs;
@@ -109,7 +92,7 @@ describe("a lease", () => {
     await store.close();
   });
 
-  const busyKeeper = (store: Store, clock: VirtualClock, events: string[], busy = () => true): LeaseKeeper => {
+  const busyKeeper = (store: Store, clock: Clock, events: string[], busy = () => true): LeaseKeeper => {
     const told = (what: string) => () => void events.push(what);
     return new LeaseKeeper(store, "w" as never, {
       settings: workerSettings({}),

@@ -2,6 +2,7 @@ import { createInterface } from "node:readline";
 import { Flujo } from "flujo";
 import type { Store } from "../../src/ports/store.ts";
 import type { WorkerOptions } from "../../src/worker/options.ts";
+import { wrapped } from "../review/wrapped.ts";
 import { type Address, openAt } from "../setup/addresses.ts";
 import { call } from "./flow.ts";
 import { note } from "./ledger.ts";
@@ -16,21 +17,15 @@ export interface WorkerTask {
 const { address, ledger, worker }: WorkerTask = JSON.parse(process.argv[2] ?? "{}") as WorkerTask;
 
 /** The same store, with a note of each run that it gives away, by its own clock. */
-function witnessed(store: Store): Store {
-  const claim: Store["claim"] = async (request) => {
-    const rows = await store.claim(request);
-    for (const { run, lane = "", claimedAt } of rows)
-      note(ledger, { what: "claim", pid: process.pid, run, key: lane, at: claimedAt });
-    return rows;
-  };
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name === "claim") return claim;
-      const member: unknown = Reflect.get(target, name, target);
-      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+const witnessed = (store: Store): Store =>
+  wrapped(store, {
+    claim: (claim) => async (request) => {
+      const rows = await claim(request);
+      for (const { run, lane = "", claimedAt } of rows)
+        note(ledger, { what: "claim", pid: process.pid, run, key: lane, at: claimedAt });
+      return rows;
     },
   });
-}
 
 await using store = await openAt(address);
 await using flujo = new Flujo({ store: witnessed(store), flows: [call], resources: { ledger }, worker });

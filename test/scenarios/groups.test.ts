@@ -1,7 +1,7 @@
 import type { Flujo } from "flujo";
 import { expect, it } from "vitest";
-import type { Store } from "../../src/ports/store.ts";
 import { completedSteps, eventsOf, eventually } from "../engine/reading.ts";
+import { wrapped } from "../review/wrapped.ts";
 import { BACKENDS, describeOn } from "../setup/backends.ts";
 import { Cluster } from "./cluster.ts";
 import { four } from "./flows.ts";
@@ -105,18 +105,12 @@ describeOn(SERVERS, "groups over several workers on %s", (backend) => {
   it("scenario 15: stores the shape of a flow once, however often it runs, and that of another when it is there", async () => {
     await using cluster = new Cluster(backend);
     const stored: string[] = [];
-    const counting = (store: Store): Store =>
-      new Proxy(store, {
-        get: (target, name) => {
-          const member: unknown = Reflect.get(target, name, target);
-          if (typeof member !== "function") return member;
-          return (...args: unknown[]): unknown => {
-            if (name === "putDefinitions") stored.push(...(args[0] as { name: string }[]).map((one) => one.name));
-            return Reflect.apply(member, target, args);
-          };
-        },
-      });
-    const store = counting(await cluster.scene.store());
+    const store = wrapped(await cluster.scene.store(), {
+      putDefinitions: (put) => (definitions) => {
+        stored.push(...definitions.map(({ name }) => name));
+        return put(definitions);
+      },
+    });
     const flujo = cluster.scene.open({ store, flows: [channel], resources: { ledger: cluster.ledger } });
     const handles = await Promise.all(Array.from({ length: 100 }, () => flujo.start(channel, 1)));
     await Promise.all(handles.map((handle) => handle.output()));

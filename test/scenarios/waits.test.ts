@@ -4,7 +4,8 @@ import { z } from "zod";
 import { VirtualClock } from "../engine/clock.ts";
 import { codeOf, completedSteps, eventsOf, gate } from "../engine/reading.ts";
 import { Scene } from "../engine/scene.ts";
-import type { FiberRecord, Store } from "../../src/ports/store.ts";
+import type { FiberRecord } from "../../src/ports/store.ts";
+import { wrapped } from "../review/wrapped.ts";
 import { BACKENDS, describeOn } from "../setup/backends.ts";
 
 /** Acceptance scenarios 11 to 16, 19 and 20. */
@@ -210,16 +211,11 @@ describeOn(BACKENDS, "a waiting run on %s", (store) => {
     const worker = (...queues: string[]): Flujo => scene.open({ flows: [parent], worker: { queues } });
     const looks: (() => Promise<unknown>)[] = [];
     const inner = await scene.store();
-    const load: Store["load"] = async (run) => {
-      const found = await inner.load(run);
-      await looks.shift()?.();
-      return found;
-    };
-    const seen = new Proxy(inner, {
-      get: (target, name) => {
-        if (name === "load") return load;
-        const member: unknown = Reflect.get(target, name, target);
-        return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    const seen = wrapped(inner, {
+      load: (load) => async (run) => {
+        const found = await load(run);
+        await looks.shift()?.();
+        return found;
       },
     });
     const first = worker("default");

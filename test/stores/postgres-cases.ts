@@ -119,7 +119,6 @@ export function postgresUnderTest(
       shelf.claim(fresh);
       return opened(fresh, clock);
     },
-    // Statement by statement it takes five times as long.
     ...modelSize(),
   };
 }

@@ -1,6 +1,6 @@
 import type { Step } from "./program.ts";
 
-/** Columns of a fiber \`f\` that is asked to stop for the reason of \`x\`: the first reason stands; nobody's rows become due. */
+/** Columns of a fiber `f` that is asked to stop for the reason of `x`: the first reason stands; nobody's rows become due. */
 export const REQUEST_CANCEL = `cancel = coalesce(f.cancel, x.reason),
     ready_at = CASE WHEN f.owner IS NULL AND (f.ready_at IS NULL OR f.ready_at > :now) THEN :now ELSE f.ready_at END`;
 

@@ -56,7 +56,7 @@ export const HELD_PARAMS = {
 const OURS = "f.owner IS NOT DISTINCT FROM g.worker AND f.epoch = g.epoch AND f.seq = g.seq";
 
 /** I2, I9: the WHERE is the fence. Nothing indexed changes, so the update is HOT. */
-export const MOVE_HELD: string = `
+const MOVE_HELD: string = `
   WITH moved AS (
     UPDATE flujo.fibers AS f SET seq = f.seq + 1, deliveries = 0, state = g.state, value = coalesce(g.value, f.value),
       context = coalesce(g.context, f.context), aside = coalesce(g.aside, f.aside), names = NULL, wait = NULL,
@@ -68,6 +68,13 @@ export const MOVE_HELD: string = `
     INSERT INTO flujo.events (seq, run, fiber, worker, at, facts)
     SELECT nextval('flujo.event_seq'), run, fiber, worker, at, facts FROM (
       SELECT * FROM moved WHERE moved.facts IS NOT NULL ORDER BY moved.n) AS told)`;
+
+/** Into `moved`: numbers of those that were ours; into `asked`: who of them shall stop, and why. */
+export const HOLD: Step = {
+  into: ["moved", "asked"],
+  when: "h_run",
+  sql: `${MOVE_HELD} SELECT coalesce(array_agg(n::int), '{}'), coalesce(array_agg(cancel), '{}') FROM moved`,
+};
 
 /** Into `fenced`: numbers of those that are ours. Their fibers are locked. */
 export const fence = (prefix: "g" | "z"): Step => ({
@@ -303,11 +310,7 @@ export const COMMIT: Program = {
     lockWorkers("lock_workers"),
     lockQueues("lock_queues"),
     lockRuns("lock_runs"),
-    {
-      into: ["moved", "asked"],
-      when: "h_run",
-      sql: `${MOVE_HELD} SELECT coalesce(array_agg(n::int), '{}'), coalesce(array_agg(cancel), '{}') FROM moved`,
-    },
+    HOLD,
     fence("g"),
     JUDGE,
     CONSUME,

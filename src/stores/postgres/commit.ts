@@ -1,5 +1,6 @@
 import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey } from "../../domain/ids.ts";
+import { isFinal, isHeld } from "../../ports/effects.ts";
 import { unsendable } from "../../ports/new-message.ts";
 import type { ShardTransition } from "../../ports/shard.ts";
 import type { CommitOutcome, Transition } from "../../ports/store.ts";
@@ -10,7 +11,7 @@ import { isRowFault } from "./errors.ts";
 import { emptyValues } from "./columns.ts";
 import { FINISH } from "./finish-program.ts";
 import { type Encoded, encode, Finals, Held, LayerValues } from "./layer-values.ts";
-import { isFinal, isHeld, layersOf } from "./layers.ts";
+import { layersOf } from "./layers.ts";
 import type { Program, Values } from "./program.ts";
 import { booleanIn, numberIn, textIn, textOrNull, textsIn } from "./rows.ts";
 

@@ -1,4 +1,4 @@
-import { ANSWERED, fence, HELD_PARAMS, MOVE_HELD, OF_THE_ENGINE, STARTED_AT } from "./commit-program.ts";
+import { ANSWERED, fence, HELD_PARAMS, HOLD, OF_THE_ENGINE, STARTED_AT } from "./commit-program.ts";
 import { lockRuns, prefixed, rowsOf } from "./insert-steps.ts";
 import type { Program } from "./program.ts";
 
@@ -27,11 +27,7 @@ export const FINISH: Program = {
   returns: ANSWERED,
   steps: [
     lockRuns("lock_runs"),
-    {
-      into: ["moved", "asked"],
-      when: "h_run",
-      sql: `${MOVE_HELD} SELECT coalesce(array_agg(n::int), '{}'), coalesce(array_agg(cancel), '{}') FROM moved`,
-    },
+    HOLD,
     fence("z"),
     {
       sql: `

@@ -66,7 +66,7 @@ export type ParamTypes = Readonly<Record<string, string>>;
 export const prefixed = (prefix: string, params: ParamTypes): ParamTypes =>
   Object.fromEntries(Object.entries(params).map(([name, type]) => [`${prefix}_${name}`, type]));
 
-/** Rows of the arrays of a prefix, numbered from 1 as \`n\`. */
+/** Rows of the arrays of a prefix, numbered from 1 as `n`. */
 const rowsOf = (prefix: string, params: ParamTypes): string => {
   const names = Object.keys(params);
   return `unnest(${names.map((name) => `:${prefix}_${name}`).join(", ")}) WITH ORDINALITY AS g (${names.join(", ")}, n)`;
@@ -165,7 +165,7 @@ export const insertPairs = (prefix: string, owner: string): Step => ({
 });
 
 /**
- * Mail for runs whose rows are locked. Into \`taken\`: numbers of the messages that were new to a run that has not ended; those
+ * Mail for runs whose rows are locked. Into `taken`: numbers of the messages that were new to a run that has not ended; those
  * go into the mailbox and wake who waits for their names: so many more, in `woke`.
  */
 export const deliver = (prefix: string, owner: string, taken: string): readonly Step[] => [

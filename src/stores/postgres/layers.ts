@@ -1,28 +1,6 @@
+import { isHeld } from "../../ports/effects.ts";
 import type { ShardTransition } from "../../ports/shard.ts";
 import type { Transition } from "../../ports/store.ts";
-
-/** Whether a transition touches anything beyond its own fiber and event, and the end of its run. */
-const touchesMore = (t: ShardTransition): boolean =>
-  t.consume.length > 0 ||
-  t.unless !== undefined ||
-  t.send.length > 0 ||
-  t.spawn.length > 0 ||
-  t.startRuns.length > 0 ||
-  t.cancelRuns.length > 0 ||
-  t.blobs.length > 0 ||
-  t.cancelFork !== undefined ||
-  t.dropFork !== undefined ||
-  t.scheduling !== undefined ||
-  (t.outbox?.length ?? 0) > 0;
-
-/** Whether a transition touches anything beyond its own fiber and event. */
-export const hasEffects = (t: ShardTransition): boolean => t.endRun !== undefined || touchesMore(t);
-
-/** What most transitions are: they keep their fiber and write their state. */
-export const isHeld = (t: ShardTransition): boolean => t.position.kind === "held" && !hasEffects(t);
-
-/** What most others are: the last of a run that nobody waits for. */
-export const isFinal = (t: ShardTransition): boolean => t.endRun !== undefined && !touchesMore(t);
 
 /** Whether what it does to its own run depends on what others do to it, or they on it. Others only add to the run. */
 export const isExclusive = (t: Transition): boolean =>

@@ -25,9 +25,11 @@ export async function nextDue(
   const [row = {}] = await ask(NEXT_DUE, { queues: queues.map(storable), fingerprints });
   let next = isNull(row, "ready_at") ? NEVER : numberIn(row, "ready_at");
   const ruled = textsIn(row, "ruled");
-  for (const one of ruled.length === 0 ? [] : await governedQueues(db, ruled)) {
+  const governed = ruled.length === 0 ? [] : await governedQueues(db, ruled);
+  if (governed.length > 0) {
     const [clock] = await db.query(`SELECT ${CLOCK} AS now`, [given]);
-    next = Math.min(next, await nextGoverned(ask, one, fingerprints, clock === undefined ? 0 : numberIn(clock, "now")));
+    const now = clock === undefined ? 0 : numberIn(clock, "now");
+    for (const one of governed) next = Math.min(next, await nextGoverned(ask, one, fingerprints, now));
   }
   return next === NEVER ? undefined : next;
 }

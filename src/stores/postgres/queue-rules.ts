@@ -66,7 +66,7 @@ export async function governedQueues(db: Database, queues: readonly string[]): P
   return rows.map(governedIn);
 }
 
-/** \`state\`: the column in which the claims of a lane's rate stand. */
+/** `state`: the column in which the claims of a lane's rate stand. */
 export const rateStateIn = (row: Row, column: "state" | "rate" = "state"): RateState =>
   isNull(row, column) ? NO_CLAIMS : (parsed(textIn(row, column), "lane_rates.state") as unknown as RateState);
 

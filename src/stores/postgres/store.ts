@@ -1,5 +1,4 @@
 import type { Clock } from "../../domain/ambient.ts";
-import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts";
 import type { RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
@@ -36,6 +35,7 @@ import type {
   WakeHint,
 } from "../../ports/store.ts";
 import { Known } from "./calm.ts";
+import { ofRun } from "../../ports/transact.ts";
 import { claim } from "./claim.ts";
 import { commitBatch } from "./commit.ts";
 import { createRuns } from "./create.ts";
@@ -120,10 +120,9 @@ export class PostgresStore implements ShardStore {
     work: (tx: unknown) => Promise<Transition | undefined>,
   ): Promise<CommitOutcome | undefined> {
     let done: { readonly transition: Transition; readonly outcome: CommitOutcome; readonly woke: boolean } | undefined;
-    await this.#db.transactOnce(work, async (client, transition) => {
+    await this.#db.transactOnce(work, async (client, made) => {
+      const transition = ofRun(run, made);
       if (transition === undefined) return false;
-      if (transition.run !== run)
-        throw new FlujoError("OPTION_INVALID", `expected a transition of the run ${run} but found ${transition.run}`);
       const { outcomes, woke } = await commitBatch(
         (program, values) => this.#db.runIn(client, program, values),
         [transition],

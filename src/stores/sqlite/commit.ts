@@ -1,8 +1,9 @@
 import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey } from "../../domain/ids.ts";
+import { isHeld } from "../../ports/effects.ts";
 import type { CommitOutcome, Lease, Position, Transition } from "../../ports/store.ts";
 import type { Connection, SqlValue } from "./driver.ts";
-import { applyEffects, hasEffects } from "./effects.ts";
+import { applyEffects } from "./effects.ts";
 import { isRowFault } from "./errors.ts";
 import { type Encoded, encode } from "./encode.ts";
 import { END_FIBER, PARK_FIBER, QUEUE_FIBER, updateFiber, UPSERT_ASIDE, UPSERT_CONTEXT } from "./fiber-sql.ts";
@@ -67,7 +68,7 @@ export class Batch {
       this.#outcomes[index] = rejected(transition, error);
       return;
     }
-    const simple = transition.position.kind === "held" && !hasEffects(transition);
+    const simple = isHeld(transition);
     if (simple && fitsTogether(transition, encoded)) {
       this.#join({ index, transition, encoded });
       return;

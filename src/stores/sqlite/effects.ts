@@ -7,20 +7,6 @@ import { insertFiber, insertRun } from "./runs.ts";
 import { jsonOrNull } from "../../ports/stored-text.ts";
 import type { Work } from "./work.ts";
 
-/** Whether a transition touches anything beyond its own fiber and event. */
-export const hasEffects = (t: Transition): boolean =>
-  t.endRun !== undefined ||
-  t.consume.length > 0 ||
-  t.unless !== undefined ||
-  t.send.length > 0 ||
-  t.spawn.length > 0 ||
-  t.startRuns.length > 0 ||
-  t.cancelRuns.length > 0 ||
-  t.blobs.length > 0 ||
-  t.cancelFork !== undefined ||
-  t.dropFork !== undefined ||
-  t.scheduling !== undefined;
-
 /** In the order that the contract names. Answers which of the new children had to be queued instead of leased. */
 export function applyEffects(work: Work, t: Transition): readonly FiberKey[] {
   insertBlobs(work.db, t.run, t.blobs);

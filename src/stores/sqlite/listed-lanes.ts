@@ -20,7 +20,7 @@ const LIST = `
   INSERT INTO queue_lanes (queue, turn, opens_at, rate) VALUES (?, ?, ?, ?)
   ON CONFLICT (queue, turn) DO UPDATE SET opens_at = excluded.opens_at`;
 
-/** Nothing can be taken of it before \`until\`; undefined = before a place is freed. */
+/** Nothing can be taken of it before `until`; undefined = before a place is freed. */
 export const closeLane = (db: Connection, queue: string, turn: string, until: number | undefined): void =>
   void db.run(LIST, queue, turn, until ?? null, NO_CLAIMS_JSON);
 

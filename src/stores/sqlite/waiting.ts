@@ -15,7 +15,7 @@ export const listedTurn = (turn: string): string => `+${turn.slice(1)}`;
 const WAITING = "owner IS NULL AND turn IS NOT NULL AND cancel IS NULL AND queue = ?1";
 const PLACE = "owner IS NOT NULL AND turn IS NOT NULL AND queue = ?1";
 
-/** Part of the turns in their order: behind \`after\`, up to \`upto\` itself. */
+/** Part of the turns in their order: behind `after`, up to `upto` itself. */
 export interface Stretch {
   readonly after: string;
   readonly upto: string;
@@ -47,15 +47,15 @@ export interface WaitingRow {
   readonly readyAt: number;
 }
 
-const NEXT_TURN = (after: string): string => `
+const nextTurn = (after: string): string => `
     (SELECT turn FROM fibers INDEXED BY fibers_turns WHERE ${WAITING} AND turn > ${after} AND turn <= ?3 ORDER BY turn LIMIT 1)`;
 
 /** One seek for each lane, and one for its best row of each of so many definitions: about 2 µs a lane. */
 export const walkText = (definitions: number): string => `
   WITH RECURSIVE lane (turn) AS (
-    SELECT ${NEXT_TURN("?2")}
+    SELECT ${nextTurn("?2")}
     UNION ALL
-    SELECT ${NEXT_TURN("lane.turn")} FROM lane WHERE lane.turn IS NOT NULL
+    SELECT ${nextTurn("lane.turn")} FROM lane WHERE lane.turn IS NOT NULL
     LIMIT ?4),
   seen AS MATERIALIZED (
     SELECT turn,
