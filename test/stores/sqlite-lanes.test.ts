@@ -1,3 +1,4 @@
+import Database from "libsql";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runId } from "../../src/domain/ids.ts";
 import type { LeasedFiber } from "../../src/ports/queue.ts";
@@ -96,5 +97,32 @@ describe("lanes of both kinds, listed and not", () => {
     expect(await claim(10)).toEqual([]);
     now += 2_000;
     expect(await claim(10)).toHaveLength(1);
+  });
+});
+
+describe("a claim that waited for another process", () => {
+  it("happens when it got the lock, not when it asked for it: rates are told by the instant of the claim", async () => {
+    const db = new Database(":memory:");
+    const slow = {
+      exec: (sql: string) => db.exec(sql),
+      close: () => db.close(),
+      prepare(sql: string) {
+        const statement = db.prepare(sql);
+        return {
+          get: (...values: unknown[]): unknown => statement.get(values),
+          all: (...values: unknown[]): unknown[] => statement.all(values),
+          run(...values: unknown[]) {
+            if (sql === "BEGIN IMMEDIATE") now += 90;
+            return statement.run(values);
+          },
+        };
+      },
+    };
+    await store.close();
+    store = await sqliteStore({ driver: slow, clock: { now: () => now } });
+    ({ epoch } = await store.register(WORKER, 60_000));
+    await fill("a", 0, 1);
+    const [claimed] = await claim(1);
+    expect(claimed?.claimedAt).toBe(now);
   });
 });

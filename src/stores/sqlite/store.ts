@@ -87,12 +87,12 @@ export class SqliteStore implements Store {
 
   /** One transaction; what it made ready is told only once it is durable. */
   #write<T>(operation: (work: Work) => T): Promise<T> {
-    return this.#inTurn(() => this.#tell((work) => this.#db.write(() => operation(work))));
+    return this.#inTurn(() => this.#tell((inside) => this.#db.write(inside), operation));
   }
 
   /** Leases need no sync of their own. */
   #writeLease<T>(operation: (work: Work) => T): Promise<T> {
-    return this.#inTurn(() => this.#tell((work) => this.#db.writeLease(() => operation(work))));
+    return this.#inTurn(() => this.#tell((inside) => this.#db.writeLease(inside), operation));
   }
 
   /** At once, unless a transaction is open. */
@@ -102,10 +102,11 @@ export class SqliteStore implements Store {
     return operation();
   }
 
-  #tell<T>(operation: (work: Work) => T): T {
-    const work = new Work(this.#db, this.#now());
-    const result = operation(work);
-    this.#hints.tell(work.hint());
+  /** The instant of an operation is when it has the lock: another process may have had it for long, and charged its own to a rate. */
+  #tell<T>(write: (inside: () => T) => T, operation: (work: Work) => T): T {
+    let work: Work | undefined;
+    const result = write(() => operation((work = new Work(this.#db, this.#now()))));
+    this.#hints.tell(work?.hint());
     return result;
   }
 
