@@ -1,0 +1,51 @@
+import type { Fact } from "../domain/event.ts";
+import type { Allowance, Spending } from "../domain/quota.ts";
+import type { Wire } from "../domain/wire.ts";
+import type { Embedder, Message, Model, PriceBook } from "./model.ts";
+
+/** What the step of an agent may use of the process that runs it; reached as `ctx.agency`. Plain steps never look at it. */
+export interface Agency {
+  /** The model itself, or what a string such as "openai:gpt-4o" names. Throws MODEL_UNKNOWN, DEPENDENCY_MISSING, MODEL_KEY_MISSING. */
+  readonly model: (choice: string | Model) => Promise<Model>;
+  readonly embedder: (choice: string | Embedder) => Promise<Embedder>;
+  readonly prices: PriceBook;
+  readonly governor: Governor;
+  readonly spend: Spend;
+  /**
+   * Facts of this line of execution so far, oldest first: what earlier turns recorded. Large values are references; `inflate`
+   * brings them. Not asked for while the same process goes on with an agent.
+   */
+  readonly journal: () => Promise<readonly Fact[]>;
+  readonly inflate: (wire: Wire) => Promise<Wire>;
+}
+
+/** Paying for work, in three moves; see domain/quota.ts. */
+export interface Spend {
+  /** What may still be spent here; without limits it is empty, and reserving costs nothing. */
+  readonly left: Allowance;
+  /**
+   * Durable before it resolves. Throws COST_LIMIT_EXCEEDED, TOKEN_LIMIT_EXCEEDED or QUOTA_EXCEEDED, and PRICING_NOT_CONFIGURED
+   * where cost is limited and `amount.costMicroUsd` is unknown (undefined).
+   */
+  reserve(amount: Omit<Spending, "costMicroUsd"> & { readonly costMicroUsd: number | undefined }): Promise<Reservation>;
+}
+
+export interface Reservation {
+  /** Once. Recorded with the outcome of the step, or with the next reservation. An unsettled one counts as spent in full. */
+  settle(spent: Spending): Promise<void>;
+}
+
+/** The rules of the house around models and tools. */
+export interface Governor {
+  /** Whether a tool may be shown to a model, and called. Counted. */
+  readonly allowsTool: (name: string) => boolean;
+  /**
+   * Policies in their order, before a model is called. May replace the messages (what identifies people becomes placeholders);
+   * `restore` brings the originals back into texts and arguments that come from the model. Throws GOVERNANCE_DENIED.
+   */
+  readonly beforeModel: (about: {
+    readonly agent: string;
+    readonly run: string;
+    readonly messages: readonly Message[];
+  }) => Promise<{ readonly messages: readonly Message[]; readonly restore: (wire: Wire) => Wire }>;
+}
