@@ -1,6 +1,6 @@
 import { FlujoError } from "../domain/errors.ts";
 import { type Definition, titleOf } from "../definition/definition.ts";
-import { didYouMean } from "../config/suggest.ts";
+import { didYouMean } from "../domain/suggest.ts";
 import { codeOf } from "./problem.ts";
 import type { Shell } from "./shell.ts";
 

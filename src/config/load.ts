@@ -4,7 +4,7 @@ import { FlujoError } from "../domain/errors.ts";
 import { checkText, type Key, KEYS, type WorkerSection } from "./keys.ts";
 import type { QueueSection } from "./queues.ts";
 import { resolveStateUri } from "./sqlite-path.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../domain/suggest.ts";
 import { readToml, type TomlFile } from "./toml.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,6 +1,6 @@
 import { type Duration, durationMs } from "../domain/duration.ts";
 import { isId } from "../domain/ids.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../domain/suggest.ts";
 
 /** At most `limit` within any `per`. */
 export interface RateSection {

@@ -2,7 +2,7 @@ import { parse, TomlError } from "smol-toml";
 import { FlujoError } from "../domain/errors.ts";
 import { checkValue, KEYS, SECTIONS } from "./keys.ts";
 import { type Findings, queuesFrom, type QueueSection } from "./queues.ts";
-import { didYouMean } from "./suggest.ts";
+import { didYouMean } from "../domain/suggest.ts";
 
 /** What a flujo.toml says: values by path (`worker.lease`), and what is odd about it. */
 export interface TomlFile {

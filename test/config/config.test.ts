@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Config, loadConfig } from "../../src/config/load.ts";
 import { resolveStateUri, sqliteFile } from "../../src/config/sqlite-path.ts";
-import { editDistance, nearest } from "../../src/config/suggest.ts";
+import { editDistance, nearest } from "../../src/domain/suggest.ts";
 
 let folder = "";
 beforeEach(() => {
