@@ -65,7 +65,9 @@ export interface ModelRequest {
 
 /** What a call used. Absent counters are zero; `estimated`: the provider said nothing, and this was counted from the text. */
 export interface ModelUsage {
+  /** All that went in: what a cache supplied or took is part of it. */
   readonly inputTokens: number;
+  /** All that came out: reasoning is part of it. */
   readonly outputTokens: number;
   readonly cacheReadTokens?: number;
   readonly cacheWriteTokens?: number;
@@ -75,6 +77,14 @@ export interface ModelUsage {
 
 export type FinishReason = "stop" | "length" | "tool-calls" | "content-filter" | "error" | "other";
 
+/** A call that has to be paid for, at the price of the model that was called. */
+export interface BilledCall {
+  readonly model: Pick<Model, "provider" | "id" | "price">;
+  readonly usage: ModelUsage;
+  /** See `ModelAnswer`. */
+  readonly costMicroUsd?: number;
+}
+
 export interface ModelAnswer {
   readonly text: string;
   readonly reasoning?: string;
@@ -83,6 +93,8 @@ export interface ModelAnswer {
   readonly usage: ModelUsage;
   /** What the provider says the call cost, in micro-USD, when it says so: it beats every price list. */
   readonly costMicroUsd?: number;
+  /** The calls behind this answer where they are not one call of the model that was asked; `usage` is their sum. */
+  readonly billed?: readonly BilledCall[];
   /** The model that answered, where the provider names it. */
   readonly model?: string;
   /** See `Message`. */
@@ -93,7 +105,9 @@ export interface ModelAnswer {
 export type ModelDelta =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "reasoning"; readonly text: string }
-  | { readonly type: "tool-call"; readonly id: string; readonly name: string };
+  | { readonly type: "tool-call"; readonly id: string; readonly name: string }
+  /** All pieces so far are void: their model failed, and the one named here begins anew. */
+  | { readonly type: "restart"; readonly model: string };
 
 export interface GenerateOptions {
   /** Aborted when the attempt times out, the run is cancelled or the worker loses its lease. A model must settle soon after. */
@@ -113,6 +127,10 @@ export interface Model {
   readonly provider: string;
   /** Name within the provider: "gpt-4o". */
   readonly id: string;
+  /** What it costs, where whoever made it says so: beats every price list. */
+  readonly price?: Price;
+  /** The models of which each may have to be paid before there is an answer: worst cases add them up. Default: this one. */
+  readonly asks?: readonly Model[];
   generate(request: ModelRequest, options: GenerateOptions): Promise<ModelAnswer>;
 }
 
@@ -143,5 +161,5 @@ export interface Price {
 
 /** Undefined = not known; under a cost limit that is PRICING_NOT_CONFIGURED, never zero. */
 export interface PriceBook {
-  costMicroUsd(model: Pick<Model, "provider" | "id">, usage: ModelUsage): number | undefined;
+  costMicroUsd(model: Pick<Model, "provider" | "id" | "price">, usage: ModelUsage): number | undefined;
 }
