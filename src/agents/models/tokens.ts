@@ -1,0 +1,94 @@
+import type { Message, ModelAnswer, ModelRequest, ModelUsage } from "../../ports/model.ts";
+
+/*
+ * Counting tokens without a tokenizer. Every maker has another one and some keep theirs to themselves; what is needed here is a
+ * number that is too high rather than too low, because money is reserved by it.
+ */
+
+/** What is asked for when nobody says: reservations count on it, so it is always sent. */
+export const DEFAULT_MAX_OUTPUT_TOKENS = 4_096;
+
+/** Words of a language, groups of digits, and every sign by itself: digests and code have more tokens than words. */
+const PIECES = /\p{Lu}?\p{Ll}+|\p{Lu}+|\p{L}|\p{N}{1,2}|[^\s\p{L}\p{N}]/gu;
+const BYTES_PER_TOKEN = 3.2;
+const TOKENS_PER_PIECE = 1.4;
+const TOKENS_PER_MESSAGE = 8; // role, separators, the beginning of the answer
+const TOKENS_PER_TOOL = 16;
+
+/** About how many tokens a text is, and seldom fewer than it really is. */
+export function estimateTokens(text: string): number {
+  if (text === "") return 0;
+  let pieces = 0;
+  for (const _ of text.matchAll(PIECES)) pieces += 1;
+  return Math.ceil(Math.max(Buffer.byteLength(text) / BYTES_PER_TOKEN, pieces * TOKENS_PER_PIECE));
+}
+
+/** About how many tokens a request is, tools and schema included. */
+export function estimateInput({
+  messages,
+  tools = [],
+  output,
+}: Pick<ModelRequest, "messages" | "tools" | "output">): number {
+  let tokens = output === undefined ? 0 : TOKENS_PER_TOOL + estimateTokens(JSON.stringify(output));
+  for (const tool of tools) tokens += TOKENS_PER_TOOL + estimateTokens(JSON.stringify(tool));
+  for (const message of messages) tokens += TOKENS_PER_MESSAGE + messageTokens(message);
+  return tokens;
+}
+
+function messageTokens(message: Message): number {
+  switch (message.role) {
+    case "system":
+    case "user":
+      return estimateTokens(message.text);
+    case "assistant": {
+      const calls = message.calls === undefined ? "" : JSON.stringify(message.calls);
+      const provider = message.provider === undefined ? "" : JSON.stringify(message.provider);
+      return estimateTokens(message.text) + estimateTokens(calls) + estimateTokens(provider);
+    }
+    case "tool":
+      return message.answers.reduce((sum, answer) => sum + TOKENS_PER_TOOL + estimateTokens(JSON.stringify(answer)), 0);
+  }
+}
+
+/** About how many tokens an answer is. */
+export const estimateOutput = ({
+  text,
+  reasoning = "",
+  calls,
+}: Pick<ModelAnswer, "text" | "reasoning" | "calls">): number =>
+  estimateTokens(text) + estimateTokens(reasoning) + (calls.length === 0 ? 0 : estimateTokens(JSON.stringify(calls)));
+
+/** Usage where the provider says nothing, or only half of it. */
+export function usageOr(
+  said: Partial<ModelUsage>,
+  request: ModelRequest,
+  answer: Pick<ModelAnswer, "text" | "reasoning" | "calls">,
+): ModelUsage {
+  const { inputTokens, outputTokens, ...rest } = said;
+  const known = inputTokens !== undefined && outputTokens !== undefined;
+  return {
+    inputTokens: inputTokens ?? estimateInput(request),
+    outputTokens: outputTokens ?? estimateOutput(answer),
+    ...rest,
+    ...(!known && { estimated: true }),
+  };
+}
+
+/** What several calls used together. */
+export function sumUsage(usages: readonly ModelUsage[]): ModelUsage {
+  const sum = (name: "cacheReadTokens" | "cacheWriteTokens" | "reasoningTokens"): number =>
+    usages.reduce((total, usage) => total + (usage[name] ?? 0), 0);
+  const [cacheReadTokens, cacheWriteTokens, reasoningTokens] = [
+    sum("cacheReadTokens"),
+    sum("cacheWriteTokens"),
+    sum("reasoningTokens"),
+  ];
+  return {
+    inputTokens: usages.reduce((total, usage) => total + usage.inputTokens, 0),
+    outputTokens: usages.reduce((total, usage) => total + usage.outputTokens, 0),
+    ...(cacheReadTokens > 0 && { cacheReadTokens }),
+    ...(cacheWriteTokens > 0 && { cacheWriteTokens }),
+    ...(reasoningTokens > 0 && { reasoningTokens }),
+    ...(usages.some(({ estimated }) => estimated) && { estimated: true }),
+  };
+}
