@@ -4,6 +4,8 @@ import { invariant } from "./result.ts";
 export const LIMITS = {
   idCharacters: 128, // fits every backend's key and index sizes
   keyCharacters: 256, // a tenant, a model, an e-mail address; at most 1 KB in an index
+  itemKeyCharacters: 512, // a hash and what it is of; 1.5 KB in an index, and hardly ever 2.5, where Postgres takes 2.7
+  holdIdCharacters: 1_280, // a run id, a fiber key, a number; in an index together with its account
   tokenCharacters: 2_048, // a run id, a fiber key of up to 64 numbers of 14 digits, a number
   nodesPerFlow: 5_000, // describe() and fingerprint walk the whole tree once per build
   nodeDepth: 64, // the frame stack is written with every transition
@@ -24,6 +26,7 @@ export const LIMITS = {
 } as const;
 
 invariant(LIMITS.idCharacters + LIMITS.nodeDepth * 15 + 32 < LIMITS.tokenCharacters, "every pause can be named");
+invariant(LIMITS.idCharacters + LIMITS.nodeDepth * 15 + 32 < LIMITS.holdIdCharacters, "every reservation can be named");
 // Four missed beats are weather, five are a death: 5 x 0.5 s = the lease.
 invariant(LIMITS.heartbeatMs * 4 < LIMITS.leaseMs, "four heartbeats fit in a lease");
 invariant(LIMITS.sweepMs <= LIMITS.heartbeatMs, "a sweep looks as often as a worker beats");

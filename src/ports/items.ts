@@ -18,7 +18,7 @@ export interface NewItem {
   readonly collection: string;
   readonly key: string;
   readonly value: Wire;
-  /** From then on it is as if it were not there; the store removes it some time later. */
+  /** From then on, by the store's clock, it is as if it were not there; the store removes it some time later, `prune` at once. */
   readonly expiresAt?: number;
   /** Only when the stored version is this one; 0 = only when there is none. Absent = whatever is there. */
   readonly ifVersion?: number;
@@ -35,11 +35,17 @@ export interface ItemStore {
   getItems(
     refs: readonly { readonly collection: string; readonly key: string }[],
   ): Promise<readonly (Item | undefined)[]>;
-  /** One round trip for the batch. */
+  /**
+   * One round trip for the batch, which behaves as if its items came one after another. Each replaces what is there whole. Keys of
+   * 0 or more than 512 characters are `rejected`.
+   */
   putItems(items: readonly NewItem[]): Promise<readonly PutItemOutcome[]>;
   /** How many there were. */
   removeItems(refs: readonly { readonly collection: string; readonly key: string }[]): Promise<number>;
-  /** Items whose key begins with `prefix`, after the key `after`, in order of their keys. Limit 1,000 at most. */
+  /**
+   * Items whose key begins with `prefix`, after the key `after`, in order of their keys. Limit 1 to 1,000, else OPTION_INVALID.
+   * A page shorter than its limit is the last one.
+   */
   listItems(query: {
     readonly collection: string;
     readonly prefix?: string;

@@ -17,7 +17,10 @@ export interface Hold {
 
 export type HoldOutcome =
   | { readonly status: "held" }
-  /** Nothing was taken. `left`: what the account still has of the unit that was short. */
+  /**
+   * Nothing was taken, and nothing is remembered of it. `unit`: the first that was short, in the order of UNITS; `left`: what the
+   * account still has of it, never less than 0.
+   */
   | { readonly status: "denied"; readonly unit: Unit; readonly left: number };
 
 export interface Balance {
@@ -28,13 +31,24 @@ export interface Balance {
 }
 
 export interface QuotaLedger {
-  /** Each atomic on its own, one round trip for the batch. A hold that exists, open or settled, is `held` and changes nothing. */
+  /**
+   * Each atomic on its own, as if they came one after another; one round trip for the batch. A hold that exists, open or settled,
+   * is `held` and changes nothing. Units without a limit are counted. Throws OPTION_INVALID for names that are empty or too long
+   * (accounts over 256 characters, ids over 1,280) and for amounts that are no whole numbers from 0; then nothing is held.
+   */
   hold(holds: readonly Hold[]): Promise<readonly HoldOutcome[]>;
-  /** Ends holds with what was spent. One that is settled already, or unknown, changes nothing. Answers how many were settled. */
+  /**
+   * Ends holds with what was spent, which may be more than was held. One that is settled already, or unknown, changes nothing.
+   * Answers how many were settled. Throws OPTION_INVALID like `hold`.
+   */
   settleHolds(
     holds: readonly { readonly id: string; readonly account: string; readonly spent: Spending }[],
   ): Promise<number>;
+  /** Accounts whose names begin with `prefix`, in code point order. */
   balances(prefix?: string): Promise<readonly Balance[]>;
-  /** Forgets accounts (and their holds) that nobody has touched since; for days that are over. */
+  /**
+   * Forgets accounts (and their holds, open and settled) that nobody has touched since, for days that are over; answers how many
+   * accounts. What touches an account is a hold that was taken, and one that was settled.
+   */
   pruneAccounts(untouchedSince: number): Promise<number>;
 }
