@@ -1,8 +1,8 @@
 import { ROOT_FIBER, runId } from "../../domain/ids.ts";
-import type { Wire } from "../../domain/wire.ts";
 import { child, humanWait, newChild, newMessage, newRun, OTHER_RUN, RUN, START_MS, WORKER } from "./records.ts";
 import type { AspectSuite } from "./suite.ts";
 import { endChild, endRun, handBack, newEvent, next, park, sibling, transition } from "./transitions.ts";
+import { unstorable } from "./unstorable.ts";
 
 const COMMITTED = { status: "committed", woken: false };
 
@@ -203,13 +203,6 @@ export const batch: AspectSuite = {
     });
   },
 };
-
-/** A value that no codec can write: only a broken caller makes one. */
-function unstorable(): Wire {
-  const cycle: { self?: Wire } = {};
-  cycle.self = cycle as Wire;
-  return cycle as Wire;
-}
 
 export const reject: AspectSuite = {
   aspect: "reject",

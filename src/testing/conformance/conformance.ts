@@ -8,7 +8,10 @@ import { childRuns, forks } from "./forks.ts";
 import { governedModel } from "./governed-model.ts";
 import { governedBirth, governedDue, governedStops } from "./governed-rows.ts";
 import { lanes } from "./lanes.ts";
+import { itemExpiry, rejectedItems } from "./item-expiry.ts";
+import { itemLists, items, itemTexts } from "./items.ts";
 import { leases, release } from "./leases.ts";
+import { ledger, ledgerOnce, ledgerRetention } from "./ledger.ts";
 import { closing, hints, reopening } from "./lifecycle.ts";
 import { listing } from "./listing.ts";
 import { mailbox } from "./mailbox.ts";
@@ -69,6 +72,14 @@ const SUITES: readonly AspectSuite[] = [
   reviving,
   payload,
   schedules,
+  items,
+  itemTexts,
+  itemLists,
+  itemExpiry,
+  rejectedItems,
+  ledger,
+  ledgerOnce,
+  ledgerRetention,
   transact,
   shard,
   migrating,

@@ -36,6 +36,8 @@ export const ASPECTS = [
   "revive",
   "payload",
   "schedules",
+  "items",
+  "ledger",
   "transact",
   "shard",
   "migrate",
