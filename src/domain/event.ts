@@ -1,5 +1,6 @@
 import type { Failure } from "./failure.ts";
 import type { FiberKey, PauseToken, RunId } from "./ids.ts";
+import type { Allowance, Leaving, Spending } from "./quota.ts";
 import type { EndStatus } from "./run.ts";
 import type { Issue } from "./schema.ts";
 import type { Wire } from "./wire.ts";
@@ -17,6 +18,9 @@ export type Fact =
       readonly queue?: string;
       readonly priority?: number;
       readonly lane?: string;
+      readonly limits?: Allowance;
+      /** Of a child run: its share of them. */
+      readonly slice?: Allowance;
     }
   | { readonly type: "run.retried"; readonly from: number }
   | {
@@ -42,6 +46,9 @@ export type Fact =
       readonly failure: Failure;
       readonly retryAt?: number;
     } & Place)
+  | { readonly type: "quota.reserved"; readonly amount: Spending }
+  /** `id`: the number of the reservation, or none where there was no limit to reserve from. */
+  | { readonly type: "quota.settled"; readonly id: string; readonly spent: Spending }
   | ({ readonly type: "branch.chosen"; readonly key: string; readonly taken: "case" | "otherwise" | "none" } & Place)
   | ({ readonly type: "loop.decided"; readonly iteration: number; readonly again: boolean } & Place)
   | ({
@@ -51,13 +58,20 @@ export type Fact =
       readonly names?: readonly string[];
       readonly items?: Wire;
     } & Place)
-  | { readonly type: "fork.spawned"; readonly fork: number; readonly from: number; readonly to: number }
+  | {
+      readonly type: "fork.spawned";
+      readonly fork: number;
+      readonly from: number;
+      readonly to: number;
+      readonly slices?: readonly Allowance[];
+    }
   | {
       readonly type: "fork.child_ended";
       readonly fork: number;
       readonly ordinal: number;
       readonly outcome: EndStatus;
       readonly failure?: Failure;
+      readonly quota?: Leaving;
     }
   | {
       readonly type: "fork.decided";
@@ -95,6 +109,7 @@ export type Fact =
       readonly runs: readonly RunId[];
       readonly inputs: Wire;
       readonly wait: "all" | "any" | "none";
+      readonly slices?: readonly Allowance[];
     } & Place)
   | {
       readonly type: "call.child_ended";
@@ -102,6 +117,7 @@ export type Fact =
       readonly ordinal: number;
       readonly outcome: EndStatus;
       readonly failure?: Failure;
+      readonly quota?: Leaving;
     }
   | ({ readonly type: "call.completed"; readonly output: Wire } & Place)
   | ({ readonly type: "node.failed"; readonly failure: Failure } & Place)

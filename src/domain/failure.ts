@@ -16,6 +16,20 @@ export interface Failure {
   readonly details?: { readonly [key: string]: unknown };
 }
 
+/**
+ * Failures of the whole run, wherever they come up: neither an attempt nor a tolerant join makes more of a budget, or of time.
+ * Source: Flujo, where usage limits are never converted into the failure of a step.
+ */
+const ENDS_THE_RUN: ReadonlySet<string> = new Set<ErrorCode>([
+  "RUN_TIMEOUT",
+  "COST_LIMIT_EXCEEDED",
+  "TOKEN_LIMIT_EXCEEDED",
+  "QUOTA_EXCEEDED",
+  "PRICING_NOT_CONFIGURED",
+]);
+export const endsTheRun = (what: Pick<Failure, "code"> | undefined): boolean =>
+  what !== undefined && ENDS_THE_RUN.has(what.code);
+
 const MAX_STACK_CHARACTERS = 4_000; // enough for the frames of user code; a stack is stored with every failed attempt
 const MAX_MESSAGE_CHARACTERS = 8_000;
 const MAX_CAUSES = 5;

@@ -1,3 +1,5 @@
+import { type Failure, failure } from "./failure.ts";
+
 /**
  * What may still be spent. Pure arithmetic on integers: money is micro-USD, so that sums are exact.
  *
@@ -34,7 +36,9 @@ export const NOTHING_SPENT: Spending = Object.freeze({
 
 /** The slice of one fiber. */
 export interface Quota {
-  /** What it may still reserve. */
+  /** What the whole run may spend, for messages. */
+  readonly limits: Allowance;
+  /** What this fiber may still reserve. */
   readonly left: Allowance;
   /** Spent in this fiber and in those that came back to it. */
   readonly spent: Spending;
@@ -46,8 +50,11 @@ export interface Quota {
   readonly over?: Unit;
 }
 
+const UNLIMITED: Allowance = Object.freeze({});
+
 export const NO_QUOTA: Quota = Object.freeze({
-  left: Object.freeze({}),
+  limits: UNLIMITED,
+  left: UNLIMITED,
   spent: NOTHING_SPENT,
   held: Object.freeze({}),
   count: 0,
@@ -102,19 +109,58 @@ export function settle(quota: Quota, id: string, spent: Spending): Quota {
     if (after < 0) over ??= unit;
     return Math.max(0, after);
   });
-  return { left, held, count: quota.count, spent: plus(quota.spent, spent), ...(over !== undefined && { over }) };
+  const { limits, count } = quota;
+  return { limits, left, held, count, spent: plus(quota.spent, spent), ...(over !== undefined && { over }) };
 }
 
 /** Nobody knows what became of work that was under way: what was reserved for it counts as spent. */
 export const forfeit = (quota: Quota): Quota =>
   Object.entries(quota.held).reduce((rest, [id, amount]) => settle(rest, id, amount), quota);
 
-/** The share of the next of so many equal ones, and what remains for the others: the first get the remainder. */
-export function share(quota: Quota, among: number): { readonly mine: Quota; readonly rest: Quota } {
-  const given = mapAllowance(quota.left, (amount) => Math.ceil(amount / among));
-  const rest = mapAllowance(quota.left, (amount, unit) => amount - (given[unit] ?? 0));
-  return { mine: { ...NO_QUOTA, left: given }, rest: { ...quota, left: rest } };
+/** The failure of who wants more than is left. Messages and codes as Flujo's users know them. */
+export function exceeded({ limits }: Pick<Quota, "limits">, unit: Unit, wanted?: Spending): Failure {
+  const limit = limits[unit] ?? 0;
+  const details = { unit, limit, ...(wanted !== undefined && { wanted: amountOf(wanted, unit) }) };
+  switch (unit) {
+    case "costMicroUsd":
+      return failure("COST_LIMIT_EXCEEDED", `Cost limit of $${usdText(limit)} exceeded`, { details });
+    case "totalTokens":
+      return failure("TOKEN_LIMIT_EXCEEDED", `Token limit of ${limit} exceeded`, { details });
+    case "inputTokens":
+      return failure("TOKEN_LIMIT_EXCEEDED", `Input token limit of ${limit} exceeded`, { details });
+    case "outputTokens":
+      return failure("TOKEN_LIMIT_EXCEEDED", `Output token limit of ${limit} exceeded`, { details });
+    case "requests":
+      return failure("QUOTA_EXCEEDED", `Request limit of ${limit} exceeded`, { details });
+    case "toolCalls":
+      return failure("QUOTA_EXCEEDED", `Tool call limit of ${limit} exceeded`, { details });
+  }
 }
+
+/** Micro-USD as dollars, without trailing zeros: 500000 is "0.5". */
+export const usdText = (microUsd: number): string => (microUsd / 1_000_000).toFixed(6).replace(/\.?0+$/, "");
+
+/** A quota that nothing has been taken from. */
+export const fullQuota = (limits: Allowance): Quota => ({ ...NO_QUOTA, limits, left: limits });
+
+/** A slice: the quota of a child that may spend so much of the same run's budget. */
+export const sliceOf = ({ limits }: Pick<Quota, "limits">, left: Allowance): Quota => ({ ...NO_QUOTA, limits, left });
+
+/** Equal shares for so many children, of `among` that take part: the first get the remainder. */
+export function split(quota: Quota, children: number, among: number = children): readonly Allowance[] {
+  let { left } = quota;
+  return Array.from({ length: children }, (_, i) => {
+    const given = mapAllowance(left, (amount) => Math.ceil(amount / (among - i)));
+    left = mapAllowance(left, (amount, unit) => amount - (given[unit] ?? 0));
+    return given;
+  });
+}
+
+/** Slices that were given away. */
+export const without = (quota: Quota, slices: readonly Allowance[]): Quota => ({
+  ...quota,
+  left: mapAllowance(quota.left, (amount, unit) => slices.reduce((rest, slice) => rest - (slice[unit] ?? 0), amount)),
+});
 
 /** What a fiber leaves behind when it ends. */
 export type Leaving = Pick<Quota, "left" | "spent" | "over">;

@@ -1,6 +1,6 @@
 import type { Ambient } from "../domain/ambient.ts";
 import { type ErrorCode, FlujoError } from "../domain/errors.ts";
-import { messageName } from "../domain/event.ts";
+import { type Fact, messageName } from "../domain/event.ts";
 import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { invariant, ok, problem, type Result } from "../domain/result.ts";
 import { isEnd } from "../domain/run.ts";
@@ -187,9 +187,12 @@ export class ExecutionManager {
   }
 
   /** The child runs of one call, or why their flow refuses one of them: then none of them starts. */
-  async #childRuns(resident: Resident, { path, call, inputs }: Starting): Promise<Result<readonly NewRun[], Failure>> {
+  async #childRuns(
+    resident: Resident,
+    { path, call, inputs, slices }: Starting,
+  ): Promise<Result<readonly NewRun[], Failure>> {
     const { run, key, metadata } = resident;
-    const { queue, priority, lane } = resident.fiber;
+    const { queue, priority, lane, quota } = resident.fiber;
     const node = resident.definition.nodes.get(path);
     invariant(node?.kind === "call", `${path} is a call`);
     const definition = this.#registry.find(node.flow.name, node.flow.version);
@@ -207,10 +210,22 @@ export class ExecutionManager {
       const now = this.#ambient.clock.now();
       const parent = { run, fiber: key, reply };
       const place = { queue, priority, ...(lane !== undefined && { lane }) };
-      const spec = { id, definition, input, contextWire, now, metadata, ...place, parent };
+      const slice = slices?.[ordinal];
+      const budget = slice !== undefined && quota !== undefined ? { limits: quota.limits, slice } : {};
+      const spec = { id, definition, input, contextWire, now, metadata, ...place, ...budget, parent };
       runs.push(newRun(spec, this.#payloads));
     }
     return ok(runs);
+  }
+
+  /** What was recorded of this fiber, oldest first; large values are references. */
+  async journal({ run, key }: Resident): Promise<readonly Fact[]> {
+    const events = await this.#store.history(run);
+    return events.flatMap(({ fiber, facts }) => (fiber === key ? (facts as unknown as readonly Fact[]) : []));
+  }
+
+  async inflateValue(wire: Wire): Promise<Wire> {
+    return this.#payloads.inflate(wire);
   }
 
   /** A fiber from the store, large values and all. */

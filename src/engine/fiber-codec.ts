@@ -12,7 +12,7 @@ type StoredState = Omit<Fiber, "value" | "context" | "aside"> & { readonly v: nu
 
 /** The small part of a fiber that is written with every transition. Plain JSON by construction. */
 export function stateOf(fiber: Fiber): Wire {
-  const { root, frames, doing, counters, iteration, queue, priority, lane, deadlineAt, cancelling } = fiber;
+  const { root, frames, doing, counters, iteration, queue, priority, lane, deadlineAt, cancelling, quota } = fiber;
   const state: { -readonly [Key in keyof StoredState]: StoredState[Key] } = {
     v: VERSION,
     root,
@@ -26,6 +26,7 @@ export function stateOf(fiber: Fiber): Wire {
   if (lane !== undefined) state.lane = lane;
   if (deadlineAt !== undefined) state.deadlineAt = deadlineAt;
   if (cancelling !== undefined) state.cancelling = cancelling;
+  if (quota !== undefined) state.quota = quota;
   return state as unknown as Wire;
 }
 
@@ -49,7 +50,7 @@ export function fiberOf({ state, value, context, aside }: FiberData, where: stri
       { at: where },
     );
   }
-  const { root, frames, doing, counters, iteration, queue, priority, lane, deadlineAt, cancelling } =
+  const { root, frames, doing, counters, iteration, queue, priority, lane, deadlineAt, cancelling, quota } =
     stored as StoredState;
   const fiber: { -readonly [Key in keyof Fiber]: Fiber[Key] } = {
     root,
@@ -66,5 +67,6 @@ export function fiberOf({ state, value, context, aside }: FiberData, where: stri
   if (lane !== undefined) fiber.lane = lane;
   if (deadlineAt !== undefined) fiber.deadlineAt = deadlineAt;
   if (cancelling !== undefined) fiber.cancelling = cancelling;
+  if (quota !== undefined) fiber.quota = quota;
   return fiber;
 }

@@ -1,5 +1,6 @@
 import { type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { ROOT_FIBER, type RunId } from "../domain/ids.ts";
+import { type Allowance, sliceOf } from "../domain/quota.ts";
 import { ok, problem, type Result } from "../domain/result.ts";
 import type { Metadata, ParentRef } from "../domain/run.ts";
 import { issuesText, validate } from "../domain/schema.ts";
@@ -22,6 +23,9 @@ export interface StartOptions {
   readonly context?: unknown;
   readonly parent?: ParentRef;
   readonly lease?: Lease;
+  /** What the run may spend; `slice`: of a child run, its share of what its parent's run may spend. */
+  readonly limits?: Allowance;
+  readonly slice?: Allowance;
 }
 
 export interface NewRunSpec extends StartOptions {
@@ -49,6 +53,8 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
     startAt = now,
     parent,
     lease,
+    limits,
+    slice,
   } = spec;
   const deadlineAt = definition.timeoutMs === undefined ? undefined : startAt + definition.timeoutMs;
   const fiber = newFiber(
@@ -61,6 +67,7 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
       priority,
       ...(lane !== undefined && { lane }),
       ...(deadlineAt !== undefined && { deadlineAt }),
+      ...(limits !== undefined && { quota: sliceOf({ limits }, slice ?? limits) }),
     },
   );
   const blobs: Blob[] = [];
@@ -75,6 +82,8 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
     queue,
     priority,
     ...(lane !== undefined && { lane }),
+    ...(limits !== undefined && { limits }),
+    ...(slice !== undefined && { slice }),
   };
   return {
     id,

@@ -1,5 +1,6 @@
 import type { Fact } from "../domain/event.ts";
 import { childFiber, type FiberKey, ROOT_FIBER } from "../domain/ids.ts";
+import { sliceOf } from "../domain/quota.ts";
 import { invariant } from "../domain/result.ts";
 import type { Definition } from "../definition/definition.ts";
 import { type Fiber, newFiber } from "../planner/fiber.ts";
@@ -55,13 +56,14 @@ function heardAfter(heard: Set<number> | undefined, fact: Fact): Set<number> {
 
 function bornRoot(definition: Definition, { fiber }: Row, fact: Fact): Rebuilt {
   invariant(fiber === ROOT_FIBER, `fiber ${fiber} was spawned before it acted`);
-  const { deadlineAt, queue, priority, lane } = fact.type === "run.started" ? fact : {};
+  const { deadlineAt, queue, priority, lane, limits, slice } = fact.type === "run.started" ? fact : {};
   const start = {
     root: true,
     ...(deadlineAt !== undefined && { deadlineAt }),
     ...(queue !== undefined && { queue }),
     ...(priority !== undefined && { priority }),
     ...(lane !== undefined && { lane }),
+    ...(limits !== undefined && { quota: sliceOf({ limits }, slice ?? limits) }),
   };
   return { key: ROOT_FIBER, fiber: newFiber({ path: definition.root.path, visit: "" }, start) };
 }
@@ -69,7 +71,7 @@ function bornRoot(definition: Definition, { fiber }: Row, fact: Fact): Rebuilt {
 function spawned(
   definition: Definition,
   parent: Rebuilt,
-  { fork, from, to }: Extract<Fact, { type: "fork.spawned" }>,
+  { fork, from, to, slices }: Extract<Fact, { type: "fork.spawned" }>,
 ): readonly Rebuilt[] {
   const frame = parent.fiber.frames.at(-1);
   invariant(frame?.kind === "fork" && frame.fork === fork, "the fork that spawns is the innermost frame");
@@ -78,7 +80,7 @@ function spawned(
     return {
       key: childFiber(parent.key, frame.base + ordinal),
       parent: { key: parent.key, fork, ordinal },
-      fiber: bornChild(definition, parent.fiber, frame, ordinal),
+      fiber: bornChild(definition, parent.fiber, { frame, ordinal, slice: slices?.[i] }),
     };
   });
 }
@@ -148,6 +150,7 @@ function keptOf(definition: Definition, { facts }: Row, fork?: number): number {
 }
 
 const SUCCESSES: ReadonlySet<Fact["type"]> = new Set<Fact["type"]>([
+  "quota.settled", // not undone by trying again: what was spent is spent
   "step.completed",
   "branch.chosen",
   "loop.decided",

@@ -14,7 +14,7 @@ import { checkStart } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
-import { childEndData, eventOf } from "./stored-facts.ts";
+import { childEndData, endOf, eventOf } from "./stored-facts.ts";
 import { rowOf, schedulingOf } from "./scheduling.ts";
 
 export interface ReviveDeps {
@@ -268,11 +268,10 @@ function unheard(
   const frame = fiber.frames.at(-1);
   if (frame?.kind !== "fork") return [];
   const name = messageName.join(key, frame.fork);
-  return all.flatMap(({ parent, fiber: { doing } }) => {
+  return all.flatMap(({ parent, fiber: { doing, quota } }) => {
     if (parent?.key !== key || parent.fork !== frame.fork || doing.kind !== "ended" || heard.has(parent.ordinal))
       return [];
-    const { outcome, failure } = doing.ending;
-    return [{ name, data: childEndData(parent.ordinal, outcome, failure) }];
+    return [{ name, data: childEndData({ ordinal: parent.ordinal, ...endOf(doing.ending, quota) }) }];
   });
 }
 

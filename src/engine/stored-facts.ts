@@ -1,14 +1,29 @@
 import type { Fact } from "../domain/event.ts";
-import type { Failure } from "../domain/failure.ts";
-import type { EndStatus } from "../domain/run.ts";
+import { leaving, type Quota } from "../domain/quota.ts";
 import type { Wire } from "../domain/wire.ts";
+import type { Ending } from "../planner/fiber.ts";
+import type { ChildEnd } from "../planner/planning.ts";
 import type { NewEvent } from "../ports/store.ts";
 
 /** An event of one fact that carries no large value. Facts are plain JSON by construction. */
 export const eventOf = (fact: Fact, at: number): NewEvent => ({ at, facts: [fact as unknown as Wire] });
 
 /** What the end of a child fiber or child run tells its parent: read back as `ChildEnd` when the parent is adopted. */
-export function childEndData(ordinal: number, outcome: EndStatus, why: Failure | undefined): Wire {
-  if (why === undefined) return { ordinal, outcome };
-  return { ordinal, outcome, failure: JSON.parse(JSON.stringify(why)) as Wire };
+export function childEndData({ ordinal, outcome, failure, quota }: Omit<ChildEnd, "seq">): Wire {
+  return {
+    ordinal,
+    outcome,
+    ...(failure !== undefined && { failure: JSON.parse(JSON.stringify(failure)) as Wire }),
+    ...(quota !== undefined && { quota: quota as unknown as Wire }),
+  };
 }
+
+/** The same from the fiber that has ended. */
+export const endOf = (
+  { outcome, failure }: Ending,
+  quota: Quota | undefined,
+): Pick<ChildEnd, "outcome" | "failure" | "quota"> => ({
+  outcome,
+  ...(failure !== undefined && { failure }),
+  ...(quota !== undefined && { quota: leaving(quota) }),
+});

@@ -3,16 +3,17 @@ import type { Fact } from "../domain/event.ts";
 import { messageName } from "../domain/event.ts";
 import type { Failure } from "../domain/failure.ts";
 import { childFiber, type FiberKey } from "../domain/ids.ts";
+import type { Allowance } from "../domain/quota.ts";
 import { invariant } from "../domain/result.ts";
 import type { Fiber, ForkFrame } from "../planner/fiber.ts";
 import { bornChild } from "../planner/fork.ts";
-import type { Plan } from "../planner/planning.ts";
+import type { ChildEnd, Plan } from "../planner/planning.ts";
 import type { LeasedFiber } from "../ports/queue.ts";
 import type { Blob, Lease, NewFiber, NewMessage, NewRun, Position, RunEnd, Transition } from "../ports/store.ts";
 import { asideOf, dataOf, stateOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
 import { type Resident, timeFor } from "./resident.ts";
-import { childEndData, eventOf } from "./stored-facts.ts";
+import { childEndData, endOf, eventOf } from "./stored-facts.ts";
 import { entersQueue, rowOf, sameScheduling, schedulingOf } from "./scheduling.ts";
 
 /** What came of one event: a transition to commit, and the fiber as it will be once that is acknowledged. */
@@ -68,7 +69,7 @@ export class Transitions {
       state: stateOf(after),
       position,
       consume: effects.consume,
-      send: end === undefined ? NO_MESSAGES : this.#report(resident, end.outcome, end.failure, now),
+      send: end === undefined ? NO_MESSAGES : this.#report(resident, endOf(end, after.quota), now),
       spawn: children.length === 0 ? NO_FIBERS : children.map(({ newFiber }) => newFiber),
       startRuns,
       cancelRuns: effects.cancelRuns,
@@ -77,7 +78,8 @@ export class Transitions {
     if (after.value !== before.value) transition.value = this.#payloads.deflate(after.value, blobs);
     if (after.context !== before.context) transition.context = this.#payloads.deflate(after.context, blobs);
     if (after.aside !== before.aside) transition.aside = this.#payloads.deflate(asideOf(after.aside), blobs);
-    if (!sameScheduling(scheduling, resident.scheduling) || entersQueue(resident.definition, after))
+    const moves = after.doing !== before.doing; // a step that reserves stays where it is
+    if (!sameScheduling(scheduling, resident.scheduling) || (moves && entersQueue(resident.definition, after)))
       transition.scheduling = rowOf(scheduling);
     const wait = position.kind === "parked" ? openWait(after, position.names) : undefined;
     if (wait !== undefined) transition.wait = wait;
@@ -114,7 +116,7 @@ export class Transitions {
       position: { kind: "ended", outcome: "failed" },
       event: eventOf(fact, now),
       consume: [],
-      send: this.#report(reporter, "failed", why, now),
+      send: this.#report(reporter, { outcome: "failed", failure: why }, now),
       spawn: [],
       startRuns: [],
       cancelRuns: [],
@@ -135,14 +137,14 @@ export class Transitions {
   }
 
   /** Tells the parent: the fiber that forked this one, or the run that called this one. */
-  #report(resident: Reporter, outcome: RunEnd["status"], why: Failure | undefined, now: number): readonly NewMessage[] {
+  #report(resident: Reporter, end: Omit<ChildEnd, "seq" | "ordinal">, now: number): readonly NewMessage[] {
     const { run, parent, fork, ordinal, parentRun } = resident;
     if (parent !== undefined && fork !== undefined && ordinal !== undefined) {
-      return [{ run, name: messageName.join(parent, fork), data: childEndData(ordinal, outcome, why), sentAt: now }];
+      return [{ run, name: messageName.join(parent, fork), data: childEndData({ ...end, ordinal }), sentAt: now }];
     }
     if (parentRun === undefined || parentRun.reply === "") return NO_MESSAGES;
     const [name = "", number = "0"] = parentRun.reply.split("#");
-    return [{ run: parentRun.run, name, data: childEndData(Number(number), outcome, why), sentAt: now }];
+    return [{ run: parentRun.run, name, data: childEndData({ ...end, ordinal: Number(number) }), sentAt: now }];
   }
 
   #spawn(
@@ -155,19 +157,25 @@ export class Transitions {
     const wanted = spawn.reduce((sum, { from, to }) => sum + to - from, 0);
     let leased = takeChildren && this.#queues.has(after.queue) ? this.#takeChildren(resident, wanted) : 0; // they begin in the run's queue
     const born: { readonly newFiber: NewFiber; readonly resident: Resident | undefined }[] = [];
-    for (const { from, to } of spawn) {
+    for (const { from, to, slices } of spawn) {
       for (let ordinal = from; ordinal < to; ordinal++)
-        born.push(this.#child(resident, { after, frame, ordinal, leased: leased-- > 0 }, blobs));
+        born.push(
+          this.#child(
+            resident,
+            { after, frame, ordinal, slice: slices?.[ordinal - from], leased: leased-- > 0 },
+            blobs,
+          ),
+        );
     }
     return born;
   }
 
   #child(
     parent: Resident,
-    { after, frame, ordinal, leased }: Birth,
+    { after, frame, ordinal, slice, leased }: Birth,
     blobs: Blob[],
   ): { readonly newFiber: NewFiber; readonly resident: Resident | undefined } {
-    const fiber = bornChild(parent.definition, after, frame, ordinal);
+    const fiber = bornChild(parent.definition, after, { frame, ordinal, slice });
     const key: FiberKey = childFiber(parent.key, frame.base + ordinal);
     const scheduling = rowOf(schedulingOf(parent.definition, fiber));
     const data = dataOf(fiber);
@@ -248,6 +256,7 @@ interface Birth {
   readonly after: Fiber;
   readonly frame: ForkFrame;
   readonly ordinal: number;
+  readonly slice: Allowance | undefined;
   readonly leased: boolean;
 }
 

@@ -1,5 +1,6 @@
 import type { Fact } from "../domain/event.ts";
 import { childVisit } from "../domain/ids.ts";
+import { type Allowance, type Leaving, NO_QUOTA, refund, reserve, settle, without } from "../domain/quota.ts";
 import { invariant } from "../domain/result.ts";
 import type { Draft } from "./draft.ts";
 import type { Doing, ForkFrame } from "./fiber.ts";
@@ -18,6 +19,12 @@ export function apply(draft: Draft, fact: Fact): void {
       return;
     case "run.retried":
     case "wait.rejected":
+      return;
+    case "quota.reserved":
+      draft.quota = reserve(draft.quota ?? NO_QUOTA, fact.amount);
+      return;
+    case "quota.settled":
+      draft.quota = settle(draft.quota ?? NO_QUOTA, fact.id, fact.spent);
       return;
     case "step.completed": {
       if (fact.context !== undefined) draft.context = fact.context;
@@ -57,8 +64,10 @@ export function apply(draft: Draft, fact: Fact): void {
     case "fork.opened":
       return openFork(draft, fact);
     case "fork.spawned":
+      give(draft, fact.slices);
       return updateFork(draft, { opened: fact.to });
     case "fork.child_ended": {
+      takeBack(draft, fact.quota);
       const frame = draft.top("fork");
       return updateFork(draft, {
         ended: frame.ended + 1,
@@ -98,6 +107,7 @@ export function apply(draft: Draft, fact: Fact): void {
     case "timer.fired":
       return draft.complete();
     case "call.started":
+      give(draft, fact.slices);
       draft.counters = { ...draft.counters, calls: fact.call + 1 };
       if (fact.wait === "none") return;
       draft.doing = {
@@ -112,6 +122,7 @@ export function apply(draft: Draft, fact: Fact): void {
       return;
     case "call.child_ended":
       invariant(draft.doing.kind === "call", "a child run ends while its parent waits for it");
+      takeBack(draft, fact.quota);
       draft.doing = { ...draft.doing, ended: [...draft.doing.ended, fact.ordinal] };
       return;
     case "node.failed":
@@ -125,6 +136,14 @@ export function apply(draft: Draft, fact: Fact): void {
           : { kind: "ended", ending: { outcome: fact.outcome, ...(fact.failure && { failure: fact.failure }) } };
       return;
   }
+}
+
+function give(draft: Draft, slices: readonly Allowance[] | undefined): void {
+  if (slices !== undefined && draft.quota !== undefined) draft.quota = without(draft.quota, slices);
+}
+
+function takeBack(draft: Draft, left: Leaving | undefined): void {
+  if (left !== undefined) draft.quota = refund(draft.quota ?? NO_QUOTA, left);
 }
 
 function nextAttempt(

@@ -1,4 +1,4 @@
-import { type Failure, failure, failureFrom } from "../domain/failure.ts";
+import { endsTheRun, type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { runId, type RunId } from "../domain/ids.ts";
 import { ok, problem, type Result } from "../domain/result.ts";
 import { sha256 } from "../domain/sha256.ts";
@@ -6,6 +6,7 @@ import { encode, type Wire } from "../domain/wire.ts";
 import type { CallNode } from "../definition/node.ts";
 import { ask } from "./ask.ts";
 import type { ChildEnd, PlanContext, Planning } from "./planning.ts";
+import { slicesFor } from "./spend.ts";
 
 interface At {
   readonly path: string;
@@ -25,18 +26,22 @@ export function startCall(planning: Planning, node: CallNode, at: At): void {
     return planning.fail(at, failure("JOIN_FAILED", none));
   }
   const { draft } = planning;
-  draft.doing = { kind: "starting", ...at, call: draft.counters.calls, inputs: inputs.value };
+  const { length } = inputs.value;
+  // Who does not wait keeps a share: what a detached run was given does not come back.
+  const shares = slicesFor(planning, length, length + (node.wait === "none" ? 1 : 0));
+  draft.doing = { kind: "starting", ...at, call: draft.counters.calls, inputs: inputs.value, ...shares };
 }
 
 /** All inputs were accepted: a start that is recorded is one that happens. */
 export function callStarted(planning: Planning): void {
   const { draft } = planning;
   if (draft.doing.kind !== "starting") return;
-  const { path, visit, call, inputs } = draft.doing;
+  const { path, visit, call, inputs, slices } = draft.doing;
   const at = { path, visit };
   const node = draft.node(path, "call");
   const ids = inputs.map((_, ordinal) => childRunId(planning.at, call, ordinal));
-  planning.record({ type: "call.started", ...at, call, runs: ids, inputs, wait: node.wait });
+  const shares = slices === undefined ? {} : { slices };
+  planning.record({ type: "call.started", ...at, call, runs: ids, inputs, wait: node.wait, ...shares });
   if (node.wait === "none")
     planning.record({ type: "call.completed", ...at, output: node.single ? (ids[0] ?? null) : ids });
   else if (ids.length === 0) planning.record({ type: "call.completed", ...at, output: [] });
@@ -70,7 +75,7 @@ export function judgeCall(planning: Planning, end: ChildEnd): void {
     return planning.fail(
       doing,
       failure(
-        "CHILD_FAILED",
+        endsTheRun(why) ? why.code : "CHILD_FAILED",
         `child run ${childRunId(planning.at, call, end.ordinal)} ended ${end.outcome}: ${why.message}`,
         { cause: why },
       ),

@@ -1,6 +1,7 @@
 import type { Undo } from "../domain/event.ts";
-import { type Failure, failureWire } from "../domain/failure.ts";
+import { endsTheRun, type Failure, failureWire } from "../domain/failure.ts";
 import { childVisit, placeOf } from "../domain/ids.ts";
+import type { Quota } from "../domain/quota.ts";
 import { invariant } from "../domain/result.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
@@ -38,6 +39,7 @@ export class Draft {
   aside: Aside;
   counters: Counters;
   cancelling: string | undefined;
+  quota: Quota | undefined;
 
   constructor(definition: Definition, before: Fiber) {
     this.definition = definition;
@@ -49,6 +51,7 @@ export class Draft {
     this.aside = before.aside;
     this.counters = before.counters;
     this.cancelling = before.cancelling;
+    this.quota = before.quota;
   }
 
   get iteration(): number {
@@ -82,6 +85,7 @@ export class Draft {
     if (lane !== undefined) fiber.lane = lane;
     if (deadlineAt !== undefined) fiber.deadlineAt = deadlineAt;
     if (this.cancelling !== undefined) fiber.cancelling = this.cancelling;
+    if (this.quota !== undefined) fiber.quota = this.quota;
     return fiber;
   }
 
@@ -192,8 +196,7 @@ export class Draft {
 
   #caught(frame: AttemptFrame, ending: Ending): boolean {
     const node = this.node(frame.path, "attempt");
-    const catchable =
-      ending.outcome === "failed" && this.cancelling === undefined && ending.failure?.code !== "RUN_TIMEOUT";
+    const catchable = ending.outcome === "failed" && this.cancelling === undefined && !endsTheRun(ending.failure);
     if (!catchable || frame.phase !== "body") {
       this.#letGo(placeOf(frame.path, frame.visit));
       return false;

@@ -2,6 +2,7 @@ import type { Undo } from "../domain/event.ts";
 import type { Failure } from "../domain/failure.ts";
 import type { PauseToken } from "../domain/ids.ts";
 import type { EndStatus } from "../domain/run.ts";
+import type { Allowance, Quota } from "../domain/quota.ts";
 import { NO_CONTEXT, UNDEFINED, type Wire } from "../domain/wire.ts";
 
 /**
@@ -26,6 +27,8 @@ export interface Fiber {
   readonly lane?: string;
   readonly deadlineAt?: number;
   readonly cancelling?: string;
+  /** Its slice of what the run may spend. Absent until there is a limit, or something was spent. */
+  readonly quota?: Quota;
 }
 
 export interface Counters {
@@ -128,7 +131,12 @@ export type Doing =
   | ({ readonly kind: "decide" } & Place) // only while planning: a user's function must be asked
   | ({ readonly kind: "gather"; readonly fork: number } & Place) // only while planning: the children's results are needed
   | ({ readonly kind: "collect"; readonly call: number; readonly ordinals: readonly number[] } & Place) // likewise, of child runs
-  | ({ readonly kind: "starting"; readonly call: number; readonly inputs: readonly Wire[] } & Place) // likewise: inputs are checked
+  | ({
+      readonly kind: "starting";
+      readonly call: number;
+      readonly inputs: readonly Wire[];
+      readonly slices?: readonly Allowance[];
+    } & Place) // likewise: inputs are checked
   | { readonly kind: "finish"; readonly ending: Ending } // only while planning: the stack is empty
   | { readonly kind: "ended"; readonly ending: Ending };
 
@@ -146,7 +154,7 @@ const NO_COUNTERS: Counters = Object.freeze({ forks: 0, children: 0, waits: 0, c
 export function newFiber(
   at: Place,
   start: Partial<
-    Pick<Fiber, "root" | "value" | "context" | "iteration" | "queue" | "priority" | "lane" | "deadlineAt">
+    Pick<Fiber, "root" | "value" | "context" | "iteration" | "queue" | "priority" | "lane" | "deadlineAt" | "quota">
   >,
 ): Fiber {
   return {
@@ -163,5 +171,6 @@ export function newFiber(
     priority: start.priority ?? 0,
     ...(start.lane !== undefined && { lane: start.lane }),
     ...(start.deadlineAt !== undefined && { deadlineAt: start.deadlineAt }),
+    ...(start.quota !== undefined && { quota: start.quota }),
   };
 }

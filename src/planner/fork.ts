@@ -1,6 +1,7 @@
-import { failure, failureFrom } from "../domain/failure.ts";
+import { endsTheRun, failure, failureFrom } from "../domain/failure.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { placeOf } from "../domain/ids.ts";
+import { type Allowance, sliceOf } from "../domain/quota.ts";
 import { ok, problem, type Result } from "../domain/result.ts";
 import type { Failure } from "../domain/failure.ts";
 import { encode, type Wire } from "../domain/wire.ts";
@@ -10,6 +11,7 @@ import { ask } from "./ask.ts";
 import { judgeCall } from "./call.ts";
 import { type Fiber, type ForkFrame, newFiber } from "./fiber.ts";
 import { judge, judgeEmpty, type Verdict } from "./join.ts";
+import { slicesFor } from "./spend.ts";
 import type { ChildEnd, Planning } from "./planning.ts";
 import type { Definition } from "../definition/definition.ts";
 
@@ -102,15 +104,25 @@ export function childEnded(planning: Planning, end: ChildEnd): void {
       ordinal: end.ordinal,
       outcome: end.outcome,
       ...(end.failure && { failure: end.failure }),
+      ...(end.quota && { quota: end.quota }),
     });
     return judgeCall(planning, end);
   }
   if (draft.doing.kind !== "join") return;
   const { fork } = draft.doing;
   const { ordinal, outcome } = end;
-  planning.record({ type: "fork.child_ended", fork, ordinal, outcome, ...(end.failure && { failure: end.failure }) });
+  const { failure: why, quota } = end;
+  planning.record({
+    type: "fork.child_ended",
+    fork,
+    ordinal,
+    outcome,
+    ...(why && { failure: why }),
+    ...(quota && { quota }),
+  });
   const frame = draft.top("fork");
   if (frame.verdict !== undefined) return;
+  if (why !== undefined && endsTheRun(why)) return record(planning, fork, { verdict: "fail", failure: why });
   const { name } = childPlace(draft, frame, ordinal);
   const { total, ended, succeeded } = frame;
   const verdict = judge(draft.node(frame.path, "fork").join, { total, ended, succeeded, latest: { ...end, name } });
@@ -157,8 +169,10 @@ export function resumeFork(planning: Planning): void {
   if (frame.verdict === undefined) {
     const to = Math.min(frame.total, frame.ended + draft.node(path, "fork").concurrency);
     if (to > frame.opened) {
-      effects.spawn.push({ fork, from: frame.opened, to });
-      planning.record({ type: "fork.spawned", fork, from: frame.opened, to });
+      // Shared among those that begin now, not all that ever will: what they leave goes to those after them.
+      const spawned = { fork, from: frame.opened, to, ...slicesFor(planning, to - frame.opened) };
+      effects.spawn.push(spawned);
+      planning.record({ type: "fork.spawned", ...spawned });
     }
     return;
   }
@@ -167,7 +181,15 @@ export function resumeFork(planning: Planning): void {
 }
 
 /** The fiber of one child of a fork, as it is born: its own copy of the context, its own item. */
-export function bornChild(definition: Definition, parent: Fiber, frame: ForkFrame, ordinal: number): Fiber {
+export function bornChild(
+  definition: Definition,
+  parent: Fiber,
+  {
+    frame,
+    ordinal,
+    slice,
+  }: { readonly frame: ForkFrame; readonly ordinal: number; readonly slice?: Allowance | undefined },
+): Fiber {
   const { path, visit } = childPlace({ definition }, frame, ordinal);
   const node = definition.nodes.get(frame.path);
   const isMap = node?.kind === "fork" && node.children.kind === "map";
@@ -182,6 +204,7 @@ export function bornChild(definition: Definition, parent: Fiber, frame: ForkFram
       priority: parent.priority,
       ...(parent.lane !== undefined && { lane: parent.lane }),
       ...(parent.deadlineAt !== undefined && { deadlineAt: parent.deadlineAt }),
+      ...(slice !== undefined && parent.quota !== undefined && { quota: sliceOf(parent.quota, slice) }),
     },
   );
 }

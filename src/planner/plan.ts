@@ -7,6 +7,7 @@ import type { Fiber } from "./fiber.ts";
 import { breakFork, childEnded, resumeFork } from "./fork.ts";
 import { collected, gathered } from "./gather.ts";
 import { type Happened, type Plan, type PlanContext, Planning } from "./planning.ts";
+import { failOverspent, settle, spend } from "./spend.ts";
 import { outOfTime, stepFailed, undoFailed } from "./step.ts";
 import { waitDue } from "./wait.ts";
 
@@ -35,8 +36,11 @@ function take(planning: Planning, happened: Happened): void {
   switch (happened.type) {
     case "began":
       return begin(planning);
+    case "spending":
+      return spend(planning, happened);
     case "step.succeeded": {
       const { output, context, startedAt } = happened;
+      settle(planning, happened.settled);
       if (doing.kind === "step") {
         const { path, visit, attempt } = doing;
         planning.record({
@@ -48,6 +52,7 @@ function take(planning: Planning, happened: Happened): void {
           output,
           ...(context !== undefined && { context }),
         });
+        failOverspent(planning, { path, visit });
       } else if (doing.kind === "undo") {
         const { path, visit, attempt } = doing;
         planning.record({ type: "undo.completed", path, visit, attempt, startedAt });
@@ -55,6 +60,7 @@ function take(planning: Planning, happened: Happened): void {
       return;
     }
     case "step.failed":
+      settle(planning, happened.settled);
       if (doing.kind === "step") stepFailed(planning, doing, happened);
       else if (doing.kind === "undo") undoFailed(planning, doing, happened);
       return;

@@ -1,6 +1,7 @@
 import type { Fact, Undo } from "../domain/event.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type FiberKey, placeOf, type RunId } from "../domain/ids.ts";
+import type { Allowance, Leaving, Spending } from "../domain/quota.ts";
 import type { EndStatus } from "../domain/run.ts";
 import type { Issue } from "../domain/schema.ts";
 import type { Wire } from "../domain/wire.ts";
@@ -12,14 +13,23 @@ import type { Fiber } from "./fiber.ts";
 /** What the world reports to the planner. */
 export type Happened =
   | { readonly type: "began" }
-  | { readonly type: "step.succeeded"; readonly output: Wire; readonly context?: Wire; readonly startedAt: number }
+  | {
+      readonly type: "step.succeeded";
+      readonly output: Wire;
+      readonly context?: Wire;
+      readonly startedAt: number;
+      readonly settled?: readonly Settled[];
+    }
   | {
       readonly type: "step.failed";
       readonly failure: Failure;
       readonly retryable: boolean;
       readonly retryAfterMs?: number;
       readonly startedAt: number;
+      readonly settled?: readonly Settled[];
     }
+  /** A step that runs reserves, before it spends; what it has spent so far comes along. */
+  | { readonly type: "spending"; readonly settled: readonly Settled[]; readonly reserve?: Spending }
   | { readonly type: "answered"; readonly message: MessageRef; readonly output: Wire }
   | { readonly type: "answer.rejected"; readonly message: MessageRef; readonly issues: readonly Issue[] }
   | { readonly type: "children.ended"; readonly ends: readonly ChildEnd[] }
@@ -34,6 +44,12 @@ export type Happened =
   | { readonly type: "cancelled"; readonly reason: string }
   | { readonly type: "broken"; readonly failure: Failure }; // it cannot go on here: lost workers, a value that is gone
 
+/** The end of a reservation. */
+export interface Settled {
+  readonly id: string;
+  readonly spent: Spending;
+}
+
 export interface MessageRef {
   readonly seq: number;
   readonly id: string;
@@ -47,6 +63,8 @@ export interface ChildEnd {
   readonly ordinal: number;
   readonly outcome: EndStatus;
   readonly failure?: Failure;
+  /** What it did not spend of its slice, and what it spent. */
+  readonly quota?: Leaving;
 }
 
 export interface GatheredChild {
@@ -76,7 +94,12 @@ export interface PlanContext {
 
 /** What shall happen besides the fiber's own next state; part of the same commit. */
 export interface Effects {
-  readonly spawn: { readonly fork: number; readonly from: number; readonly to: number }[];
+  readonly spawn: {
+    readonly fork: number;
+    readonly from: number;
+    readonly to: number;
+    readonly slices?: readonly Allowance[];
+  }[];
   readonly consume: number[];
   /** Messages that would have to be heard first: a wait does not time out while one is there. */
   unless?: readonly string[];

@@ -1,7 +1,7 @@
 import type { Clock } from "../domain/ambient.ts";
 import { FlujoError } from "../domain/errors.ts";
 import { systemClock } from "../engine/system.ts";
-import { FAULT_POINTS, type FaultPoint } from "../worker/deps.ts";
+import { FAULT_POINTS, type FaultPoint, SPENDING_POINTS } from "../worker/deps.ts";
 
 /** What happens when a named point is reached. */
 export type FaultAction = "kill" | "throw" | { readonly delayMs: number };
@@ -70,14 +70,14 @@ export function parseFaults(text: string): readonly Fault[] {
 
 function parseFault(text: string): Fault {
   const [name = "", count = "", what = "", ...rest] = text.split(":");
-  const point = FAULT_POINTS.find((one) => one === name);
+  const point = [...FAULT_POINTS, ...SPENDING_POINTS].find((one) => one === name);
   const hit = Number(count);
   const action = actionOf(what);
   if (point !== undefined && Number.isInteger(hit) && hit >= 1 && action !== undefined && rest.length === 0)
     return { point, hit, action };
   throw new FlujoError(
     "OPTION_INVALID",
-    `expected a fault such as after-commit:3:kill, with a point among ${FAULT_POINTS.join(", ")} and kill, throw or delay=<ms>, but found ${JSON.stringify(text)}`,
+    `expected a fault such as after-commit:3:kill, with a point among ${[...FAULT_POINTS, ...SPENDING_POINTS].join(", ")} and kill, throw or delay=<ms>, but found ${JSON.stringify(text)}`,
   );
 }
 

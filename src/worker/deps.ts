@@ -20,7 +20,9 @@ export const FAULT_POINTS = [
   "before-end",
   "after-end",
 ] as const;
-export type FaultPoint = (typeof FAULT_POINTS)[number];
+/** Likewise, where a step pays for its work. */
+export const SPENDING_POINTS = ["before-reserve", "after-reserve"] as const;
+export type FaultPoint = (typeof FAULT_POINTS)[number] | (typeof SPENDING_POINTS)[number];
 
 export interface WorkerDeps {
   readonly store: Store;

@@ -1,3 +1,4 @@
+import { FlujoError } from "../domain/errors.ts";
 import { failureFrom } from "../domain/failure.ts";
 import type { FiberKey } from "../domain/ids.ts";
 import type { ExecutionManager } from "../engine/execution-manager.ts";
@@ -15,6 +16,8 @@ import type { Committer } from "./committer.ts";
 import type { FaultPoint, WorkerDeps } from "./deps.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Poller } from "./poller.ts";
+import { forfeits, type SharedBudgets } from "./spending.ts";
+import type { StepReach } from "./step-context.ts";
 import type { StepCoordinator } from "./step-coordinator.ts";
 
 /** After this many commits the event loop gets a turn: fibers of a memory store would otherwise starve timers and I/O. */
@@ -28,6 +31,7 @@ export interface DriverDeps {
   readonly holdings: Holdings;
   readonly poller: Poller;
   readonly store: Pick<Store, "transact">;
+  readonly shared: SharedBudgets | undefined;
   readonly queues: readonly string[];
   /** Queues known to have rules. More than have some does no harm: then this worker looks for work once more. */
   readonly governed: Set<string>;
@@ -46,10 +50,16 @@ const NOBODY: readonly FiberKey[] = Object.freeze([]);
 /** Advances one fiber: execute a step → plan → commit → go on, until it parks, ends, is lost, or the worker drains. */
 export class Driver {
   readonly #with: DriverDeps;
+  readonly #reach: StepReach;
   #commits = 0;
 
   constructor(deps: DriverDeps) {
     this.#with = deps;
+    this.#reach = {
+      during: (resident, happened) => this.#during(resident, happened),
+      journal: (resident) => deps.manager.journal(resident),
+      inflate: (wire) => deps.manager.inflateValue(wire),
+    };
   }
 
   async drive(resident: Resident, first: Happened | undefined): Promise<void> {
@@ -78,7 +88,7 @@ export class Driver {
           if (next === "go on") continue;
           happened = next;
         } else {
-          const outcome = coordinator.execute(resident);
+          const outcome = coordinator.execute(resident, this.#reach);
           happened = this.#unlessCancelled(resident, outcome instanceof Promise ? await outcome : outcome);
           if (hooked) await this.#reached("after-step", resident);
         }
@@ -146,7 +156,7 @@ export class Driver {
     let advance: Advance | undefined;
     const outcome = await store.transact(resident.run, async (tx) => {
       advance = undefined;
-      failed = this.#unlessCancelled(resident, await coordinator.execute(resident, { tx }));
+      failed = this.#unlessCancelled(resident, await coordinator.execute(resident, { ...this.#reach, inside: { tx } }));
       if (hooked) await this.#reached("after-step", resident);
       if (failed.type !== "step.succeeded" || resident.dropped) return undefined;
       // No child is taken here: a lease given by an answer that may take as long as a step would hold up every release.
@@ -164,8 +174,29 @@ export class Driver {
     if (fiber.root && seq === 0) observe?.({ kind: "run.started", at: ambient.clock.now(), run, flow, version });
   }
 
+  /** Commits something about a step that runs here; the fiber stays where it is. Rejects when it is no longer ours. */
+  async #during(resident: Resident, happened: Happened): Promise<void> {
+    const { worker, manager, committer } = this.#with;
+    const hooked = worker.at !== undefined;
+    if (hooked) await this.#reached("before-reserve", resident);
+    const { transition, after } = await manager.advance(resident, happened);
+    if (resident.dropped) throw lost();
+    const outcome = await committer.commit(transition);
+    if (outcome.status === "rejected") throw outcome.error;
+    if (outcome.status !== "committed") throw lost();
+    resident.seq += 1;
+    resident.fiber = after;
+    if (outcome.cancel !== undefined && resident.cancel === undefined) {
+      resident.cancel = outcome.cancel;
+      resident.abort?.(new FlujoError("RUN_CANCELLED", outcome.cancel));
+    }
+    if (hooked) await this.#reached("after-reserve", resident);
+  }
+
   /** What a fiber that was just claimed has to be told. */
   async #adopted(resident: Resident): Promise<Happened | undefined> {
+    const settled = await forfeits(resident, this.#with.shared);
+    if (settled.length > 0) return { type: "spending", settled };
     if (resident.fiber.doing.kind === "call" && resident.messages.length === 0) {
       const ends = await this.#with.manager.missedEnds(resident);
       if (ends.length > 0) return { type: "children.ended", ends };
@@ -287,6 +318,8 @@ export class Driver {
     }
   }
 }
+
+const lost = (): FlujoError => new FlujoError("LEASE_LOST", "this worker no longer holds the run");
 
 function isTransactional({ definition, fiber: { doing } }: Resident): boolean {
   const node = doing.kind === "step" ? definition.nodes.get(doing.path) : undefined;

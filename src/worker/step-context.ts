@@ -1,9 +1,13 @@
 import type { Ambient } from "../domain/ambient.ts";
+import { FlujoError } from "../domain/errors.ts";
 import { placeOf } from "../domain/ids.ts";
 import type { Metadata } from "../domain/run.ts";
 import { sha256 } from "../domain/sha256.ts";
-import { decode } from "../domain/wire.ts";
+import { decode, type Wire } from "../domain/wire.ts";
+import type { Fact } from "../domain/event.ts";
 import type { Resident } from "../engine/resident.ts";
+import type { Agency } from "../ports/agency.ts";
+import { type During, type SharedBudgets, StepSpending } from "./spending.ts";
 
 export interface StepLogger {
   log(level: "debug" | "info" | "warn" | "error", message: string, fields: Readonly<Record<string, unknown>>): void;
@@ -21,6 +25,21 @@ export interface StepHost {
     readonly attempt: number;
     readonly chunk: unknown;
   }) => void;
+  /** What agents need of the process. Absent where no flow has one. */
+  readonly agency?: AgencyHost;
+}
+
+export interface AgencyHost extends Pick<Agency, "model" | "embedder" | "prices" | "governor"> {
+  readonly shared?: SharedBudgets;
+}
+
+/** What of the worker an attempt reaches besides the host. */
+export interface StepReach {
+  readonly during: During;
+  readonly journal: (resident: Resident) => Promise<readonly Fact[]>;
+  readonly inflate: (wire: Wire) => Promise<Wire>;
+  /** The transaction that the attempt runs inside of. */
+  readonly inside?: Transaction;
 }
 
 export interface StepAt {
@@ -43,24 +62,52 @@ export class WorkerStepContext {
   readonly attempt: number;
   readonly #resident: Resident;
   readonly #host: StepHost;
-  readonly #inside: Transaction | undefined;
+  readonly #reach: StepReach;
+  #spending: StepSpending | undefined;
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
   #draft: { value: unknown } | undefined;
   #key: string | undefined;
 
-  constructor(resident: Resident, { path, visit, attempt }: StepAt, host: StepHost, inside?: Transaction) {
+  constructor(resident: Resident, { path, visit, attempt }: StepAt, host: StepHost, reach: StepReach) {
     this.path = path;
     this.visit = visit;
     this.attempt = attempt;
     this.#resident = resident;
     this.#host = host;
-    this.#inside = inside;
+    this.#reach = reach;
   }
 
   /** The store's transaction, for a step that runs inside one. */
   get tx(): unknown {
-    return this.#inside?.tx;
+    return this.#reach.inside?.tx;
+  }
+
+  /** For the steps of agents, see ports/agency.ts. */
+  get agency(): Agency {
+    const { agency } = this.#host;
+    if (agency === undefined || this.#reach.inside !== undefined) {
+      const where = agency === undefined ? "this process" : "a transaction";
+      throw new FlujoError("OPTION_INVALID", `agents cannot run inside ${where}`, { at: this.path });
+    }
+    const { model, embedder, prices, governor, shared } = agency;
+    const { during, journal, inflate } = this.#reach;
+    const resident = this.#resident;
+    this.#spending ??= new StepSpending(resident, during, shared);
+    return {
+      model,
+      embedder,
+      prices,
+      governor,
+      spend: this.#spending,
+      journal: () => journal(resident),
+      inflate,
+    };
+  }
+
+  /** What the attempt has spent, when it looked at what it may spend. */
+  get spending(): StepSpending | undefined {
+    return this.#spending;
   }
 
   get signal(): AbortSignal {

@@ -10,7 +10,7 @@ import type { Observation } from "../ports/observer.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { Attempt } from "../policies/policy.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
-import { type StepHost, type Transaction, WorkerStepContext } from "./step-context.ts";
+import { type StepHost, type StepReach, WorkerStepContext } from "./step-context.ts";
 
 type Outcome = Extract<Happened, { type: "step.succeeded" | "step.failed" }>;
 
@@ -27,17 +27,19 @@ export class StepCoordinator {
   }
 
   /** Synchronous when the step is: a pipeline of small functions pays for no promise. */
-  execute(resident: Resident, inside?: Transaction): Outcome | Promise<Outcome> {
+  execute(resident: Resident, reach: StepReach): Outcome | Promise<Outcome> {
     const { doing } = resident.fiber;
     invariant(doing.kind === "step" || doing.kind === "undo", "there is a step to run");
     const node = resident.definition.nodes.get(doing.path);
     invariant(node?.kind === "step", `${doing.path} is a step`);
     const startedAt = this.#host.ambient.clock.now();
-    const context = new WorkerStepContext(resident, doing, this.#host, inside);
+    const context = new WorkerStepContext(resident, doing, this.#host, reach);
     resident.abort = (reason) => context.abort(reason);
     this.#tellStart(resident, startedAt);
-    const done = (result: unknown): Outcome | Promise<Outcome> => this.#succeeded(resident, context, result, startedAt);
-    const failed = (thrown: unknown): Outcome => this.#failed(resident, node, thrown, startedAt);
+    const done = (result: unknown): Outcome | Promise<Outcome> =>
+      settling(context, this.#succeeded(resident, context, result, startedAt));
+    const failed = (thrown: unknown): Outcome | Promise<Outcome> =>
+      settling(context, this.#failed(resident, node, thrown, startedAt));
     try {
       const result = this.#policies.chain(node, doing.kind)(this.#attempt(resident, context, startedAt));
       if (isThenable(result)) return Promise.resolve(result).then(done).catch(failed);
@@ -96,6 +98,16 @@ export class StepCoordinator {
   }
 }
 
+/** What an attempt has spent is told with its outcome, whatever that is. Attempts that spend nothing pay nothing for it. */
+function settling(context: WorkerStepContext, outcome: Outcome | Promise<Outcome>): Outcome | Promise<Outcome> {
+  const { spending } = context;
+  if (spending === undefined) return outcome;
+  return Promise.resolve(outcome).then(async (told) => {
+    if (spending.isIdle || told.settled !== undefined) return told;
+    return { ...told, settled: await spending.close() };
+  });
+}
+
 /** A draft that breaks the schema fails its step; what the schema makes of it is what is kept. */
 async function checkedContext(schema: Schema, draft: Wire): Promise<Wire> {
   const checked = await validate(schema, decode(draft));
@@ -130,6 +142,20 @@ const FINAL: ReadonlySet<string> = new Set([
   "VALUE_TOO_LARGE",
   "RUN_TIMEOUT",
   "CONTEXT_INVALID",
+  "COST_LIMIT_EXCEEDED",
+  "TOKEN_LIMIT_EXCEEDED",
+  "QUOTA_EXCEEDED",
+  "PRICING_NOT_CONFIGURED",
+  "MODEL_UNKNOWN",
+  "MODEL_KEY_MISSING",
+  "MODEL_REFUSED",
+  "DEPENDENCY_MISSING",
+  "AGENT_CHANGED",
+  "GOVERNANCE_DENIED",
+  "PROMPT_INVALID",
+  "TOOL_NOT_ALLOWED",
+  "IDEMPOTENCY_KEY_MISSING",
+  "BLOB_MISSING",
 ]);
 
 function failed(

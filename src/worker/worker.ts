@@ -84,6 +84,7 @@ export class Worker implements AsyncDisposable {
       holdings: this.#holdings,
       poller: this.#poller,
       store,
+      shared: host.agency?.shared,
       queues: settings.queues,
       governed: this.#governed,
       draining: () => this.#draining,

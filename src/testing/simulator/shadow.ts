@@ -149,7 +149,11 @@ export class Shadow {
       for (let ordinal = fact.from; ordinal < fact.to; ordinal++) {
         this.#fibers.set(childFiber(key, frame.base + ordinal), {
           parent: { key, fork: fact.fork },
-          fiber: bornChild(this.#definition, known.fiber, frame, ordinal),
+          fiber: bornChild(this.#definition, known.fiber, {
+            frame,
+            ordinal,
+            slice: fact.slices?.[ordinal - fact.from],
+          }),
         });
       }
     }
