@@ -4,7 +4,10 @@ import type { Partition } from "./partition.ts";
 import { listIn, numberIn } from "./rows.ts";
 
 /** In order; a released one is never changed. Keys come into being with what they hold, so the first only says whose they are. */
-const MIGRATIONS: readonly Migration[] = [{ version: 1, title: "Keys of runs, fibers, queues and workers" }];
+const MIGRATIONS: readonly Migration[] = [
+  { version: 1, title: "Keys of runs, fibers, queues and workers" },
+  { version: 2, title: "Keys of items and of the quota ledger" },
+];
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
 
 const stepsBetween = (from: number, to: number): readonly Migration[] =>

@@ -1,6 +1,7 @@
 import type { RunId } from "../../domain/ids.ts";
 import { type EndStatus, END_STATUSES } from "../../domain/run.ts";
 import { json } from "../../ports/stored-text.ts";
+import { expireItems } from "./items.ts";
 import { num } from "./encode.ts";
 import { listIn, numberIn, runIdIn, textOrNull } from "./rows.ts";
 import { type Session, STEP } from "./session.ts";
@@ -19,6 +20,7 @@ interface EndedRun {
 /** In chunks, with a turn of the event loop between them: neither the server nor this process stands still. */
 export async function prune(session: Session, wanted: Retention): Promise<number> {
   const { limit = Number.POSITIVE_INFINITY } = wanted;
+  await expireItems(session);
   let pruned = 0;
   for (let passed = 0; pruned < limit; ) {
     const found = await look(session, { ...wanted, limit: Math.min(STEP, limit - pruned) }, { passed, awaited: false });

@@ -3,6 +3,8 @@ import { BASE, FIBERS, QUEUES } from "./lua/base.ts";
 import { CLAIM, NEXT_DUE } from "./lua/claim.ts";
 import { DUE, GOVERN, MOVE, MOVE_ROWS, PUT_RULES } from "./lua/govern.ts";
 import { COMMIT } from "./lua/commit.ts";
+import { EXPIRE_ITEMS, GET_ITEMS, ITEMS, LIST_ITEMS, PUT_ITEMS, REMOVE_ITEMS } from "./lua/items.ts";
+import { BALANCES, HOLD, LEDGER, PRUNE_ACCOUNTS, SETTLE_HOLDS } from "./lua/ledger.ts";
 import { LIST } from "./lua/list.ts";
 import { RATES } from "./lua/rates.ts";
 import { CANCEL, CREATE_RUNS, ENDED, FORGET, LOAD, OPEN_FIBERS, REVIVE, SIGNAL } from "./lua/operations.ts";
@@ -57,6 +59,15 @@ export type Operation =
   | "schedules"
   | "removeSchedule"
   | "moveSchedule"
+  | "getItems"
+  | "putItems"
+  | "removeItems"
+  | "listItems"
+  | "expireItems"
+  | "hold"
+  | "settleHolds"
+  | "balances"
+  | "pruneAccounts"
   | "outbox"
   | "outboxDone"
   | "mark"
@@ -90,6 +101,15 @@ export const SCRIPTS: Readonly<Record<Operation, Script>> = {
   schedules: script(SCHEDULES),
   removeSchedule: script(REMOVE_SCHEDULE),
   moveSchedule: script(MOVE_SCHEDULE),
+  getItems: script(ITEMS, GET_ITEMS),
+  putItems: script(ITEMS, PUT_ITEMS),
+  removeItems: script(ITEMS, REMOVE_ITEMS),
+  listItems: script(ITEMS, LIST_ITEMS),
+  expireItems: script(ITEMS, EXPIRE_ITEMS),
+  hold: script(LEDGER, HOLD),
+  settleHolds: script(LEDGER, SETTLE_HOLDS),
+  balances: script(LEDGER, BALANCES),
+  pruneAccounts: script(LEDGER, PRUNE_ACCOUNTS),
   outbox: script(OUTBOX),
   outboxDone: script(OUTBOX_DONE),
   mark: script(MARK),

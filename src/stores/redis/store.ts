@@ -2,6 +2,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { EndStatus, RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import type { Capabilities } from "../../ports/capabilities.ts";
+import type { Item, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, QuotaLedger } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import type {
   ClaimRequest,
@@ -38,7 +40,9 @@ import { createRuns } from "./create.ts";
 import { message, revival } from "./encode.ts";
 import { childrenOf, fibersOf, historyOf, mailboxOf } from "./fibers.ts";
 import type { Hints } from "./hints.ts";
+import { getItems, type ItemRef, listItems, putItems, removeItems } from "./items.ts";
 import { announce, heartbeat, release, sweep, workers } from "./leases.ts";
+import { balances, hold, pruneAccounts, settleHolds, type Settlement } from "./ledger.ts";
 import { listRuns } from "./list.ts";
 import { migrate } from "./migrations.ts";
 import { mark, outbox, outboxDone } from "./outbox.ts";
@@ -64,7 +68,7 @@ export interface RedisStoreParts {
  * Somebody who flushes the database takes everything with it: runs are unknown then, and workers learn from the next answer that
  * they are `lost`, and register again.
  */
-export class RedisStore implements ShardStore {
+export class RedisStore implements ShardStore, ItemStore, QuotaLedger {
   readonly capabilities: Capabilities;
   readonly guard?: (request: GuardRequest) => LeaseGuard;
   readonly #session: Session;
@@ -219,6 +223,38 @@ export class RedisStore implements ShardStore {
     next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">,
   ): Promise<boolean> {
     return moveSchedule(this.#session.open, seen, next);
+  }
+
+  async getItems(refs: readonly ItemRef[]): Promise<readonly (Item | undefined)[]> {
+    return getItems(this.#session.open, refs);
+  }
+
+  async putItems(items: readonly NewItem[]): Promise<readonly PutItemOutcome[]> {
+    return putItems(this.#session.open, items);
+  }
+
+  async removeItems(refs: readonly ItemRef[]): Promise<number> {
+    return removeItems(this.#session.open, refs);
+  }
+
+  async listItems(query: Parameters<ItemStore["listItems"]>[0]): Promise<readonly Item[]> {
+    return listItems(this.#session.open, query);
+  }
+
+  async hold(holds: readonly Hold[]): Promise<readonly HoldOutcome[]> {
+    return hold(this.#session.open, holds);
+  }
+
+  async settleHolds(holds: readonly Settlement[]): Promise<number> {
+    return settleHolds(this.#session.open, holds);
+  }
+
+  async balances(prefix = ""): Promise<readonly Balance[]> {
+    return balances(this.#session.open, prefix);
+  }
+
+  async pruneAccounts(untouchedSince: number): Promise<number> {
+    return pruneAccounts(this.#session.open, untouchedSince);
   }
 
   async outbox(limit: number, to?: number): Promise<readonly OutboxEntry[]> {

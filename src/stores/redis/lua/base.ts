@@ -16,6 +16,7 @@
  *   l, lf: ls: lm: lp: le   lists of runs: all, by flow, status, metadata, parent, instant of the end
  *   R                rules of governed queues (see GOVERN)
  *   D, s:<id>, S     definitions, schedules       O, o:<shard>, oh   the outbox       K  marks of a router
+ *   V: v: E          items (see ITEMS)            A A: H: T          accounts of the ledger (see LEDGER)
  *
  * An ended child is one field of its fork's hash, not a key: dropping the fork of a map of 100,000 items is one UNLINK.
  *
