@@ -14,6 +14,8 @@ export interface Item {
   readonly expiresAt?: number;
 }
 
+export type ItemRef = Pick<Item, "collection" | "key">;
+
 export interface NewItem {
   readonly collection: string;
   readonly key: string;
@@ -32,24 +34,24 @@ export type PutItemOutcome =
 /** Small documents beside the runs. Each put is atomic on its own; resolved = durable (I3). */
 export interface ItemStore {
   /** In the order given; undefined where there is none, or it has expired. */
-  getItems(
-    refs: readonly { readonly collection: string; readonly key: string }[],
-  ): Promise<readonly (Item | undefined)[]>;
+  getItems(refs: readonly ItemRef[]): Promise<readonly (Item | undefined)[]>;
   /**
    * One round trip for the batch, which behaves as if its items came one after another. Each replaces what is there whole. Keys of
    * 0 or more than 512 characters are `rejected`.
    */
   putItems(items: readonly NewItem[]): Promise<readonly PutItemOutcome[]>;
   /** How many there were. */
-  removeItems(refs: readonly { readonly collection: string; readonly key: string }[]): Promise<number>;
+  removeItems(refs: readonly ItemRef[]): Promise<number>;
   /**
    * Items whose key begins with `prefix`, after the key `after`, in order of their keys. Limit 1 to 1,000, else OPTION_INVALID.
    * A page shorter than its limit is the last one.
    */
-  listItems(query: {
-    readonly collection: string;
-    readonly prefix?: string;
-    readonly after?: string;
-    readonly limit: number;
-  }): Promise<readonly Item[]>;
+  listItems(query: ItemQuery): Promise<readonly Item[]>;
+}
+
+export interface ItemQuery {
+  readonly collection: string;
+  readonly prefix?: string;
+  readonly after?: string;
+  readonly limit: number;
 }

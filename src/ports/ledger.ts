@@ -23,6 +23,13 @@ export type HoldOutcome =
    */
   | { readonly status: "denied"; readonly unit: Unit; readonly left: number };
 
+/** What became of a hold. */
+export interface Settlement {
+  readonly id: string;
+  readonly account: string;
+  readonly spent: Spending;
+}
+
 export interface Balance {
   readonly account: string;
   readonly spent: Spending;
@@ -41,9 +48,7 @@ export interface QuotaLedger {
    * Ends holds with what was spent, which may be more than was held. One that is settled already, or unknown, changes nothing.
    * Answers how many were settled. Throws OPTION_INVALID like `hold`.
    */
-  settleHolds(
-    holds: readonly { readonly id: string; readonly account: string; readonly spent: Spending }[],
-  ): Promise<number>;
+  settleHolds(holds: readonly Settlement[]): Promise<number>;
   /** Accounts whose names begin with `prefix`, in code point order. */
   balances(prefix?: string): Promise<readonly Balance[]>;
   /**

@@ -1,6 +1,6 @@
 import { FlujoError } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
-import type { ItemStore, NewItem } from "./items.ts";
+import type { ItemQuery, NewItem } from "./items.ts";
 
 /** Why no store keeps this item. Undefined when it can be kept. */
 export function unkeepable({ collection, key, expiresAt }: NewItem): FlujoError | undefined {
@@ -22,7 +22,7 @@ export const cannotKeep = ({ collection, key }: NewItem, cause: unknown): FlujoE
 };
 
 /** Throws OPTION_INVALID. */
-export function checkListing({ collection, limit }: Parameters<ItemStore["listItems"]>[0]): void {
+export function checkListing({ collection, limit }: ItemQuery): void {
   if (Number.isInteger(limit) && limit >= 1 && limit <= LIMITS.pageSize) return;
   const expected = `a whole number from 1 to ${LIMITS.pageSize}`;
   throw new FlujoError("OPTION_INVALID", `limit of ${collection}: expected ${expected} but found ${limit}`);

@@ -4,13 +4,14 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import { type Capabilities, MEMORY } from "../../ports/capabilities.ts";
+import type { Item, ItemQuery, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, QuotaLedger, Settlement } from "../../ports/ledger.ts";
 import { type MigrateOptions, type MigrationReport, versionToReach } from "../../ports/migration.ts";
 import { refuseUnsendable } from "../../ports/new-message.ts";
 import { unplaceable } from "../../ports/new-run.ts";
 import type { QueueRules } from "../../ports/queue-rules.ts";
 import type {
   ClaimRequest,
-  FiberRef,
   HeartbeatOutcome,
   LeasedFiber,
   SweepOutcome,
@@ -36,9 +37,10 @@ import type {
   WakeHint,
 } from "../../ports/store.ts";
 import { Commit } from "./commit.ts";
+import { admit, announce, heartbeat, release, sweep } from "./leases.ts";
 import { listRuns } from "./list.ts";
 import { type EndedBefore, ended, forget, forgetFamily, prune } from "./retention.ts";
-import { type FiberRow, fiberRecord, leasedFiber, runRecord, type WorkerRow, workerRecord } from "./rows.ts";
+import { fiberRecord, leasedFiber, runRecord, workerRecord } from "./rows.ts";
 import { Tables } from "./tables.ts";
 
 /** Nothing outlives the process, so there is one schema. */
@@ -58,7 +60,7 @@ export interface MemoryStoreOptions {
  * Every operation happens in one synchronous step, which is what makes it atomic.
  * Source: Fluxo, in-memory store and queue.
  */
-export class MemoryStore implements ShardStore {
+export class MemoryStore implements ShardStore, ItemStore, QuotaLedger {
   readonly capabilities: Capabilities = MEMORY;
   readonly #tables: Tables;
   readonly #commit: Commit;
@@ -173,7 +175,10 @@ export class MemoryStore implements ShardStore {
   }
 
   prune(options: EndedBefore): Promise<number> {
-    return this.#do((tables) => prune(tables, options));
+    return this.#do((tables, now) => {
+      tables.items.dropExpired(now);
+      return prune(tables, options);
+    });
   }
 
   ended(
@@ -209,24 +214,13 @@ export class MemoryStore implements ShardStore {
   register(worker: WorkerId, leaseMs: number, about: Wire = null): Promise<{ readonly epoch: number }> {
     return this.#do((tables, now) => {
       const epoch = tables.newEpoch();
-      this.#announce({ id: worker, epoch, leaseUntil: now + leaseMs, held: new Set(), about }, now);
+      announce(tables, { id: worker, epoch, leaseUntil: now + leaseMs, held: new Set(), about }, now);
       return { epoch };
     });
   }
 
   admit(worker: WorkerId, epoch: number, leaseMs: number): Promise<void> {
-    return this.#do((tables, now) => {
-      const before = tables.workers.get(worker);
-      if (before !== undefined && before.epoch > epoch) return;
-      if (before?.epoch === epoch) before.leaseUntil = now + leaseMs;
-      else this.#announce({ id: worker, epoch, leaseUntil: now + leaseMs, held: new Set(), about: null }, now);
-    });
-  }
-
-  #announce(worker: WorkerRow, now: number): void {
-    const before = this.#tables.workers.get(worker.id);
-    if (before !== undefined) this.#handBack([...before.held], now);
-    this.#tables.workers.set(worker.id, worker);
+    return this.#do((tables, now) => admit(tables, { worker, epoch, leaseMs }, now));
   }
 
   workers(): Promise<readonly WorkerRecord[]> {
@@ -262,53 +256,15 @@ export class MemoryStore implements ShardStore {
   }
 
   heartbeat(worker: WorkerId, epoch: number, leaseMs: number, about?: Wire): Promise<HeartbeatOutcome> {
-    return this.#do((tables, now): HeartbeatOutcome => {
-      const row = tables.currentWorker({ worker, epoch });
-      if (row === undefined) return { status: "lost" };
-      row.leaseUntil = now + leaseMs;
-      if (about !== undefined) row.about = about;
-      const cancelled = [...row.held].flatMap(({ run, key, cancel }) =>
-        cancel === undefined ? [] : [{ run: run.id, fiber: key, reason: cancel }],
-      );
-      const others = [...tables.workers.values()].filter((other) => other !== row);
-      const nextExpiryMs = Math.min(...others.map(({ leaseUntil }) => leaseUntil - now));
-      return { status: "alive", cancelled, nextExpiryMs };
-    });
+    return this.#do((tables, now) => heartbeat(tables, { worker, epoch, leaseMs, about }, now));
   }
 
   sweep(): Promise<SweepOutcome> {
-    return this.#do((tables, now) => {
-      const dead = [...tables.workers.values()].filter(({ leaseUntil }) => leaseUntil <= now);
-      let fibers = 0;
-      for (const worker of dead) {
-        fibers += this.#handBack([...worker.held], now);
-        tables.workers.delete(worker.id);
-      }
-      return { workers: dead.map(({ id }) => id), fibers };
-    });
+    return this.#do(sweep);
   }
 
   release(worker: WorkerId, epoch: number, which?: Which): Promise<number> {
-    return this.#do((tables, now) => {
-      const row = tables.currentWorker({ worker, epoch });
-      if (row === undefined) return 0;
-      const wanted = [...row.held].filter((held) => {
-        const isHeld = ({ run, fiber }: FiberRef): boolean => held.run.id === run && held.key === fiber;
-        if (which === undefined) return true;
-        return "only" in which ? which.only.some(isHeld) : !which.except.some(isHeld);
-      });
-      for (const held of wanted) held.deliveries = Math.max(0, held.deliveries - 1);
-      return this.#handBack(wanted, now);
-    });
-  }
-
-  #handBack(rows: readonly FiberRow[], now: number): number {
-    for (const row of rows) {
-      this.#tables.giveUp(row);
-      row.readyAt = now;
-      this.#tables.enqueue(row, now);
-    }
-    return rows.length;
+    return this.#do((tables, now) => release(tables, { worker, epoch, which }, now));
   }
 
   putSchedule(schedule: ScheduleRecord): Promise<void> {
@@ -325,6 +281,38 @@ export class MemoryStore implements ShardStore {
 
   moveSchedule(seen: ScheduleRecord, next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">): Promise<boolean> {
     return this.#do(({ schedules }) => schedules.move(seen, next));
+  }
+
+  getItems(refs: readonly ItemRef[]): Promise<readonly (Item | undefined)[]> {
+    return this.#do(({ items }, now) => refs.map((ref) => items.get(ref, now)));
+  }
+
+  putItems(given: readonly NewItem[]): Promise<readonly PutItemOutcome[]> {
+    return this.#do(({ items }, now) => given.map((item) => items.put(item, now)));
+  }
+
+  removeItems(refs: readonly ItemRef[]): Promise<number> {
+    return this.#do(({ items }, now) => refs.filter((ref) => items.remove(ref, now)).length);
+  }
+
+  listItems(query: ItemQuery): Promise<readonly Item[]> {
+    return this.#do(({ items }, now) => items.list(query, now));
+  }
+
+  hold(holds: readonly Hold[]): Promise<readonly HoldOutcome[]> {
+    return this.#do(({ ledger }, now) => ledger.hold(holds, now));
+  }
+
+  settleHolds(holds: readonly Settlement[]): Promise<number> {
+    return this.#do(({ ledger }, now) => ledger.settle(holds, now));
+  }
+
+  balances(prefix = ""): Promise<readonly Balance[]> {
+    return this.#do(({ ledger }) => ledger.balances(prefix));
+  }
+
+  pruneAccounts(untouchedSince: number): Promise<number> {
+    return this.#do(({ ledger }) => ledger.prune(untouchedSince));
   }
 
   outbox(limit: number, to?: number): Promise<readonly OutboxEntry[]> {

@@ -11,6 +11,8 @@ import type {
 } from "../../ports/store.ts";
 import type { OutboxEntry } from "../../ports/shard.ts";
 import { checkRules, type QueueRules } from "../../ports/queue-rules.ts";
+import { Items } from "./items.ts";
+import { Ledger } from "./ledger.ts";
 import { ReadyQueue } from "./ready.ts";
 import type { FiberRow, RunRow, WorkerRow } from "./rows.ts";
 import { Schedules } from "./schedules.ts";
@@ -23,6 +25,8 @@ export class Tables {
   readonly definitions: Map<string, StoredDefinition> = new Map();
   readonly blobs: Map<string, { readonly text: string; readonly runs: Set<RunId> }> = new Map();
   readonly schedules: Schedules = new Schedules();
+  readonly items: Items = new Items();
+  readonly ledger: Ledger = new Ledger();
   /** Effects on other shards that are still to be applied there, oldest first. */
   readonly outbox: Map<string, OutboxEntry> = new Map();
   readonly marks: Map<string, string> = new Map();

@@ -1,5 +1,5 @@
 import { encode, type Wire } from "../../domain/wire.ts";
-import type { Item, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Item, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
 import type { Store } from "../../ports/store.ts";
 import { START_MS } from "./records.ts";
 import { rejection, type Scene } from "./scene.ts";
@@ -21,7 +21,7 @@ export const newItem = (given: Partial<NewItem> = {}): NewItem => ({
   ...given,
 });
 
-const ref = (key = "key-1", collection: string = COLLECTION): Pick<NewItem, "collection" | "key"> => ({
+const ref = (key = "key-1", collection: string = COLLECTION): ItemRef => ({
   collection,
   key,
 });
