@@ -11,7 +11,7 @@ import { modelSize } from "./model-size.ts";
 export const emptying = (schema: string): string => `
 DO $$ DECLARE one record; BEGIN
   FOR one IN SELECT table_name FROM information_schema.tables
-    WHERE table_schema = '${schema}' AND table_name <> 'flujo_migrations' LOOP
+    WHERE table_schema = '${schema}' AND table_type = 'BASE TABLE' AND table_name <> 'flujo_migrations' LOOP
     EXECUTE format('DELETE FROM %I.%I', '${schema}', one.table_name);
   END LOOP;
 END $$`;

@@ -7,6 +7,9 @@ import type { Database } from "./database.ts";
 import type { PgClient } from "./driver.ts";
 import { isRowFault, storeError } from "./errors.ts";
 import type { Flags } from "./flags.ts";
+import { GET_ITEMS, PUT_ITEMS, REMOVE_ITEMS, SWEEP_ITEMS } from "./item-programs.ts";
+import { STORAGE_2, VERSION_2 } from "./keep-schema.ts";
+import { FORGET_ACCOUNTS, HOLD, SETTLE } from "./ledger-programs.ts";
 import { functionText, inSchema, type Program } from "./program.ts";
 import { BEST_OF_LANES, CLAIM_IN_TURN, CLAIMABLE, LEASED, LOOK, OPEN_LANES } from "./lane-programs.ts";
 import { PRUNE } from "./prune-program.ts";
@@ -47,22 +50,19 @@ const PROGRAMS_1: readonly Program[] = [
   PRUNE,
 ];
 
+const PROGRAMS_2: readonly Program[] = [GET_ITEMS, PUT_ITEMS, REMOVE_ITEMS, SWEEP_ITEMS, HOLD, SETTLE, FORGET_ACCOUNTS];
+
 interface Version {
   readonly title: string;
-  readonly sql: (flags: Flags) => string;
+  readonly tables: string;
+  readonly storage: string;
+  readonly programs: readonly Program[];
 }
 
 /** In order; a released one is never changed. */
 const VERSIONS: readonly Version[] = [
-  {
-    title: "tables and functions",
-    sql: ({ noFunctions, noStorageParameters }) =>
-      [
-        VERSION_1,
-        ...(noStorageParameters ? [] : [STORAGE_1]),
-        ...(noFunctions ? [] : PROGRAMS_1.map(functionText)),
-      ].join("\n"),
-  },
+  { title: "tables and functions", tables: VERSION_1, storage: STORAGE_1, programs: PROGRAMS_1 },
+  { title: "items and the quota ledger", tables: VERSION_2, storage: STORAGE_2, programs: PROGRAMS_2 },
 ];
 export const SCHEMA_VERSION: number = VERSIONS.length;
 
@@ -92,11 +92,14 @@ export async function migrate(db: Database, options: MigrateOptions = {}): Promi
 const RACES = 5;
 
 const stepsBetween = (db: Database, from: number, to: number): Migration[] =>
-  VERSIONS.slice(from, to).map(({ title, sql }, i) => ({
+  VERSIONS.slice(from, to).map((version, i) => ({
     version: from + i + 1,
-    title,
-    sql: inSchema(sql(db.flags), db.schema),
+    title: version.title,
+    sql: inSchema(sqlOf(version, db.flags), db.schema),
   }));
+
+const sqlOf = ({ tables, storage, programs }: Version, { noStorageParameters, noFunctions }: Flags): string =>
+  [tables, ...(noStorageParameters ? [] : [storage]), ...(noFunctions ? [] : programs.map(functionText))].join("\n");
 
 /** Whoever waited for the lock finds some of it done, and reports the rest. */
 async function applyUpTo(db: Database, client: PgClient, to: number): Promise<MigrationReport> {

@@ -3,6 +3,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import { type Capabilities, POSTGRES } from "../../ports/capabilities.ts";
+import type { Item, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, QuotaLedger } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import type { QueueRules } from "../../ports/queue-rules.ts";
 import type {
@@ -44,6 +46,8 @@ import { claimGoverned } from "./governed.ts";
 import { type GuardConnection, guardLease } from "./guard.ts";
 import { hintOfBatch, hintOfStarts } from "./hint-of.ts";
 import { Hints } from "./hints.ts";
+import { getItems, listItems, putItems, removeItems, sweepItems } from "./items.ts";
+import { balances, hold, pruneAccounts, settleHolds } from "./ledger.ts";
 import { listRuns } from "./list.ts";
 import { migrate } from "./migrations.ts";
 import { nextDue } from "./next-due.ts";
@@ -74,7 +78,7 @@ export interface PostgresStoreParts {
 }
 
 /** The contract in one schema of a Postgres database. */
-export class PostgresStore implements ShardStore {
+export class PostgresStore implements ShardStore, ItemStore, QuotaLedger {
   readonly capabilities: Capabilities;
   readonly #db: Database;
   readonly #hints: Hints;
@@ -184,7 +188,8 @@ export class PostgresStore implements ShardStore {
     return outcome;
   }
 
-  prune(options: EndedBefore): Promise<number> {
+  async prune(options: EndedBefore): Promise<number> {
+    await sweepItems(this.#db, this.#now);
     return prune(this.#db, options);
   }
 
@@ -281,6 +286,38 @@ export class PostgresStore implements ShardStore {
 
   moveSchedule(seen: ScheduleRecord, next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">): Promise<boolean> {
     return moveSchedule(this.#db, seen, next);
+  }
+
+  getItems(refs: readonly Pick<Item, "collection" | "key">[]): Promise<readonly (Item | undefined)[]> {
+    return getItems(this.#db, refs, this.#now);
+  }
+
+  putItems(items: readonly NewItem[]): Promise<readonly PutItemOutcome[]> {
+    return putItems(this.#db, items, this.#now);
+  }
+
+  removeItems(refs: readonly Pick<Item, "collection" | "key">[]): Promise<number> {
+    return removeItems(this.#db, refs, this.#now);
+  }
+
+  listItems(query: Parameters<ItemStore["listItems"]>[0]): Promise<readonly Item[]> {
+    return listItems(this.#db, query, this.#now);
+  }
+
+  hold(holds: readonly Hold[]): Promise<readonly HoldOutcome[]> {
+    return hold(this.#db, holds, this.#now);
+  }
+
+  settleHolds(holds: Parameters<QuotaLedger["settleHolds"]>[0]): Promise<number> {
+    return settleHolds(this.#db, holds, this.#now);
+  }
+
+  balances(prefix?: string): Promise<readonly Balance[]> {
+    return balances(this.#db, prefix);
+  }
+
+  pruneAccounts(untouchedSince: number): Promise<number> {
+    return pruneAccounts(this.#db, untouchedSince);
   }
 
   outbox(limit: number, to?: number): Promise<readonly OutboxEntry[]> {
