@@ -1,5 +1,5 @@
 import { FlujoError } from "../../domain/errors.ts";
-import type { Item, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Item, ItemQuery, ItemRef, NewItem, PutItemOutcome } from "../../ports/items.ts";
 import { cannotKeep, checkListing, unkeepable } from "../../ports/new-item.ts";
 import { afterPrefix, fromSortable, sortable } from "../../ports/sortable-text.ts";
 import { json, parsed } from "../../ports/stored-text.ts";
@@ -14,8 +14,6 @@ import { type Session, STEP } from "./session.ts";
 
 /** What one script takes and answers at a time: some milliseconds in which the server does nothing else. */
 const CHARACTERS_PER_SCRIPT = 1_000_000;
-
-export type ItemRef = Pick<Item, "collection" | "key">;
 
 const argsOf = ({ collection, key }: ItemRef): readonly string[] => [sortable(collection), sortable(key)];
 
@@ -115,10 +113,7 @@ export function rangeOf(prefix: string, after: string | undefined): readonly [fr
 }
 
 /** Expired items are passed over, and large ones come a few at a time: so a page may take several looks. */
-export async function listItems(
-  session: Session,
-  query: Parameters<ItemStore["listItems"]>[0],
-): Promise<readonly Item[]> {
+export async function listItems(session: Session, query: ItemQuery): Promise<readonly Item[]> {
   checkListing(query);
   const { collection, prefix = "", limit } = query;
   const items: Item[] = [];

@@ -1,5 +1,5 @@
 import { amountOf, type Allowance, type Spending, UNITS } from "../../domain/quota.ts";
-import type { Balance, Hold, HoldOutcome, QuotaLedger } from "../../ports/ledger.ts";
+import type { Balance, Hold, HoldOutcome, Settlement } from "../../ports/ledger.ts";
 import { refuseUnholdable } from "../../ports/new-hold.ts";
 import { fromSortable, sortable } from "../../ports/sortable-text.ts";
 import { storable } from "../../ports/stored-text.ts";
@@ -12,8 +12,6 @@ import { type Session, STEP } from "./session.ts";
  * The quota ledger. One script for a batch, or a few where it is large: each script is atomic. A batch whose answer was lost may be
  * sent again: holds and settlements that were done change nothing. lua/ledger.ts says where accounts lie.
  */
-
-export type Settlement = Parameters<QuotaLedger["settleHolds"]>[0][number];
 
 const amounts = (spending: Spending): string => UNITS.map((unit) => num(amountOf(spending, unit))).join(" ");
 

@@ -2,8 +2,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { EndStatus, RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import type { Capabilities } from "../../ports/capabilities.ts";
-import type { Item, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
-import type { Balance, Hold, HoldOutcome, QuotaLedger } from "../../ports/ledger.ts";
+import type { Item, ItemQuery, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, QuotaLedger, Settlement } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import type {
   ClaimRequest,
@@ -40,9 +40,9 @@ import { createRuns } from "./create.ts";
 import { message, revival } from "./encode.ts";
 import { childrenOf, fibersOf, historyOf, mailboxOf } from "./fibers.ts";
 import type { Hints } from "./hints.ts";
-import { getItems, type ItemRef, listItems, putItems, removeItems } from "./items.ts";
+import { getItems, listItems, putItems, removeItems } from "./items.ts";
 import { announce, heartbeat, release, sweep, workers } from "./leases.ts";
-import { balances, hold, pruneAccounts, settleHolds, type Settlement } from "./ledger.ts";
+import { balances, hold, pruneAccounts, settleHolds } from "./ledger.ts";
 import { listRuns } from "./list.ts";
 import { migrate } from "./migrations.ts";
 import { mark, outbox, outboxDone } from "./outbox.ts";
@@ -237,7 +237,7 @@ export class RedisStore implements ShardStore, ItemStore, QuotaLedger {
     return removeItems(this.#session.open, refs);
   }
 
-  async listItems(query: Parameters<ItemStore["listItems"]>[0]): Promise<readonly Item[]> {
+  async listItems(query: ItemQuery): Promise<readonly Item[]> {
     return listItems(this.#session.open, query);
   }
 
