@@ -13,6 +13,7 @@ const config: ViteUserConfig = defineConfig({
       { find: /^flujo\/redis$/, replacement: source("redis.ts") },
       { find: /^flujo\/mongodb$/, replacement: source("mongodb.ts") },
       { find: /^flujo\/sharded$/, replacement: source("sharded.ts") },
+      { find: /^flujo\/ai-sdk$/, replacement: source("ai-sdk.ts") },
       { find: /^flujo\/testing$/, replacement: source("testing.ts") },
     ],
   },

@@ -1,6 +1,6 @@
 /**
- * Adds to package-lock.json, and to that of the benchmarks, the optional platform packages that the registry in use does not carry:
- * `npm run lock:complete`, after every change of dependencies.
+ * Adds to package-lock.json, and to those of the benchmarks and of the tests with the AI SDK, the optional platform packages that
+ * the registry in use does not carry: `npm run lock:complete`, after every change of dependencies.
  *
  * A partial mirror may lack the binaries of other platforms. npm then leaves them out of the lock file without a
  * word, and `npm ci` refuses that lock file everywhere ("Missing: … from lock file"). Their exact versions stand in
@@ -11,7 +11,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type LockedPackage, missingPlatformPackages } from "./platform-packages.ts";
 
-for (const name of ["package-lock.json", "bench/package-lock.json"]) {
+for (const name of ["package-lock.json", "bench/package-lock.json", "test/ai-sdk/package-lock.json"]) {
   const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
   const lock = JSON.parse(readFileSync(path, "utf8")) as { packages: Record<string, LockedPackage> };
   const missing = missingPlatformPackages(lock.packages);

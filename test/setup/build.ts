@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { requiredServers } from "./requires.ts";
+import { requiredGuests } from "./requires.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
  * test run beside this one may be using it.
  */
 export function setup(): void {
-  requiredServers(); // throws for a name that no test knows
+  requiredGuests(); // throws for a name that no test knows
   const source = join(root, "src");
   if (!existsSync(join(source, "index.ts"))) return;
   const built = join(root, "dist", "index.js");

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type LockedPackage, missingPlatformPackages } from "../../scripts/platform-packages.ts";
 
-describe.each(["package-lock.json", "bench/package-lock.json"])("the lock file %s", (name) => {
+describe.each(["package-lock.json", "bench/package-lock.json", "test/ai-sdk/package-lock.json"])("the lock file %s", (name) => {
   const text = readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
   const lock = JSON.parse(text) as { packages: Record<string, LockedPackage> };
 
