@@ -140,7 +140,7 @@ describe("flujo migrate", () => {
   it("says what it would do, and leaves no trace of that; does it; and has nothing to do then", async () => {
     using terminal = new Terminal();
     const dry = await terminal.flujo(on(terminal, "migrate", "--dry-run", "--json"));
-    expect(dry.json()).toMatchObject({ dryRun: true, from: 0, steps: [{ version: 1 }] });
+    expect(dry.json()).toMatchObject({ dryRun: true, from: 0, steps: [{ version: 1 }, { version: 2 }] });
     expect((await terminal.flujo(on(terminal, "migrate", "--dry-run"))).out).toMatch(
       /^would migrate from version 0 to \d+:\n {2}1 {2}.*\nCREATE TABLE/,
     );

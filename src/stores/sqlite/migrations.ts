@@ -2,6 +2,7 @@ import { FlujoError } from "../../domain/errors.ts";
 import { type MigrateOptions, type Migration, type MigrationReport, versionToReach } from "../../ports/migration.ts";
 import type { Connection } from "./driver.ts";
 import { isBusy, storeError } from "./errors.ts";
+import { VERSION_2 } from "./kept-schema.ts";
 import { numberIn } from "./rows.ts";
 import { VERSION_1 } from "./schema.ts";
 
@@ -11,6 +12,7 @@ export const APPLICATION_ID = 0x466c_756a;
 /** In order; a released one is never changed. */
 const MIGRATIONS: readonly (Migration & { readonly sql: string })[] = [
   { version: 1, title: "runs, fibers, events, messages and their queue", sql: VERSION_1 },
+  { version: 2, title: "items and the quota ledger", sql: VERSION_2 },
 ];
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
 

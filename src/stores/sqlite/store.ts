@@ -5,6 +5,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { EndStatus, RunRecord } from "../../domain/run.ts";
 import { type Capabilities, SQLITE } from "../../ports/capabilities.ts";
 import type { Wire } from "../../domain/wire.ts";
+import type { Item, ItemQuery, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, QuotaLedger, Settlement } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import { refuseUnsendable } from "../../ports/new-message.ts";
 import type {
@@ -45,6 +47,8 @@ import type { Connection } from "./driver.ts";
 import { history } from "./events.ts";
 import { guardLease } from "./guard.ts";
 import { Hints } from "./hints.ts";
+import { dropExpired, EXPIRED_CHUNK, getItems, listItems, putItems, removeItems } from "./items.ts";
+import { ACCOUNTS_CHUNK, balances, hold, pruneAccounts, settleHolds } from "./ledger.ts";
 import { listRuns } from "./list.ts";
 import { allMessages, deliver } from "./messages.ts";
 import { migrate } from "./migrations.ts";
@@ -59,7 +63,7 @@ import { allWorkers, anyExpired, heartbeat, register, release, sweep } from "./w
 import { Work } from "./work.ts";
 
 /** The contract on one SQLite file. Each operation is synchronous inside, so a process never waits for itself. */
-export class SqliteStore implements Store {
+export class SqliteStore implements Store, ItemStore, QuotaLedger {
   readonly capabilities: Capabilities = SQLITE;
   readonly #db: Connection;
   readonly #now: () => number;
@@ -189,21 +193,30 @@ export class SqliteStore implements Store {
     return this.#write((work) => revive(work, revival));
   }
 
-  /** In chunks. */
   async prune({
     endedBefore,
-    limit = Number.POSITIVE_INFINITY,
+    limit,
     statuses,
   }: {
     readonly endedBefore: number;
     readonly limit?: number;
     readonly statuses?: readonly EndStatus[];
   }): Promise<number> {
-    for (let pruned = 0; ; ) {
-      const chunk = Math.min(PRUNE_CHUNK, limit - pruned);
-      const deleted = chunk <= 0 ? 0 : await this.#write(({ db }) => pruneChunk(db, endedBefore, chunk, statuses));
-      pruned += deleted;
-      if (deleted < PRUNE_CHUNK) return pruned;
+    await this.#inChunks(EXPIRED_CHUNK, ({ db, now }, chunk) => dropExpired(db, now, chunk));
+    return this.#inChunks(PRUNE_CHUNK, ({ db }, chunk) => pruneChunk(db, endedBefore, chunk, statuses), limit);
+  }
+
+  /** A long deletion in several transactions, until one of them finds less than it may take. Answers how many there were. */
+  async #inChunks(
+    size: number,
+    operation: (work: Work, chunk: number) => number,
+    limit: number = Number.POSITIVE_INFINITY,
+  ): Promise<number> {
+    for (let deleted = 0; ; ) {
+      const chunk = Math.min(size, limit - deleted);
+      const found = chunk <= 0 ? 0 : await this.#write((work) => operation(work, chunk));
+      deleted += found;
+      if (found < size) return deleted;
       await nextTurn();
     }
   }
@@ -287,6 +300,38 @@ export class SqliteStore implements Store {
 
   moveSchedule(seen: ScheduleRecord, next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">): Promise<boolean> {
     return this.#write(({ db }) => moveSchedule(db, seen, next));
+  }
+
+  getItems(refs: readonly ItemRef[]): Promise<readonly (Item | undefined)[]> {
+    return this.#read((db) => getItems(db, refs, this.#now()));
+  }
+
+  async putItems(items: readonly NewItem[]): Promise<readonly PutItemOutcome[]> {
+    return items.length === 0 ? [] : this.#write(({ db, now }) => putItems(db, items, now));
+  }
+
+  async removeItems(refs: readonly ItemRef[]): Promise<number> {
+    return refs.length === 0 ? 0 : this.#write(({ db, now }) => removeItems(db, refs, now));
+  }
+
+  listItems(query: ItemQuery): Promise<readonly Item[]> {
+    return this.#read((db) => listItems(db, query, this.#now()));
+  }
+
+  async hold(holds: readonly Hold[]): Promise<readonly HoldOutcome[]> {
+    return holds.length === 0 ? [] : this.#write(({ db, now }) => hold(db, holds, now));
+  }
+
+  async settleHolds(holds: readonly Settlement[]): Promise<number> {
+    return holds.length === 0 ? 0 : this.#write(({ db, now }) => settleHolds(db, holds, now));
+  }
+
+  balances(prefix = ""): Promise<readonly Balance[]> {
+    return this.#read((db) => balances(db, prefix));
+  }
+
+  pruneAccounts(untouchedSince: number): Promise<number> {
+    return this.#inChunks(ACCOUNTS_CHUNK, ({ db }, chunk) => pruneAccounts(db, untouchedSince, chunk));
   }
 
   subscribe(wake: (hint: WakeHint) => void): () => void {
