@@ -27,14 +27,13 @@ function withoutTag(text: string, tag: string): string {
   return depth > 0 ? kept : kept + text.slice(from);
 }
 
-const withoutMark = (text: string): string => (text.startsWith("\uFEFF") ? text.slice(1) : text);
-
-export const trimmed = (text: string): string => withoutMark(text).trim();
+/** Without what stands before an answer (also a byte order mark). White space at the end says that the last word was ended. */
+export const fromStart = (text: string): string => text.trimStart();
 
 /** The inside of a text that is nothing but one fenced block. */
 export function withoutFence(text: string): string {
-  const match = /^```[^\n`]*\n([\s\S]*?)\n?```$/.exec(text);
-  return match?.[1] !== undefined && !match[1].includes("```") ? match[1].trim() : text;
+  const match = /^```[^\n`]*\n([\s\S]*?)```\s*$/.exec(text);
+  return match?.[1] !== undefined && !match[1].includes("```") ? match[1] : text;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b: "\b", f: "\f" };

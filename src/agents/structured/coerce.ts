@@ -11,9 +11,8 @@ import {
   typesOf,
   hasType,
 } from "./conform.ts";
-import type { Conversion } from "./conversions.ts";
-import { bareSpelling, spelledAlike } from "./conversions.ts";
-import { isList, isRecord, type JsonRecord } from "./json-text.ts";
+import { bareSpelling, type Conversion, spelledAlike } from "./conversions.ts";
+import { isList, isRecord, type JsonRecord, unheldDigits } from "./json-text.ts";
 import { converted, foldedCase } from "./scalars.ts";
 
 export interface Coerced {
@@ -97,7 +96,8 @@ class Coercion {
 
   #typed(value: Wire, here: Located, path: string): Wire {
     const types = typesOf(here);
-    if (types.length === 0 || types.some((type) => hasType(value, type))) return value;
+    const fits = unheldDigits(value) === undefined && types.some((type) => hasType(value, type));
+    if (types.length === 0 || fits) return value;
     for (const type of types) {
       const step = converted(value, type, this.#allowed);
       if (step === undefined) continue;

@@ -1,7 +1,7 @@
 import type { Issue } from "../../domain/schema.ts";
 import type { Wire } from "../../domain/wire.ts";
 import type { JsonSchema } from "../../definition/json-schema.ts";
-import { trimmed, unescapedOnce, withoutFence, withoutReasoning } from "./answer-text.ts";
+import { fromStart, unescapedOnce, withoutFence, withoutReasoning } from "./answer-text.ts";
 import { coerce } from "./coerce.ts";
 import { issuesOf, type Located, propertySchema, resolved, typesOf } from "./conform.ts";
 import { type Conversion, conversionsAllowed, type Level } from "./conversions.ts";
@@ -67,7 +67,7 @@ export function readAnswer(text: string, { schema, level, maxUnescapeDepth = 2, 
   const kind = root ?? (located && kindOf(located));
   const wanted = { located, kind, level, allowed: conversionsAllowed(level, allow), depth: maxUnescapeDepth };
   let first: Answer | undefined;
-  const layer = { text: trimmed(text), depth: 0, stage: "strict" } as const;
+  const layer = { text: fromStart(text), depth: 0, stage: "strict" } as const;
   for (const reading of readings(layer, wanted)) {
     const answer = judged(reading, wanted);
     if (answer.ok) return answer;
@@ -135,7 +135,7 @@ function* readings(layer: Layer, wanted: Wanted): Generator<Reading> {
     return yield* bareText(value, transforms, wanted);
   }
   if (value !== undefined) return yield { value, stage, transforms };
-  const inside = withoutFence(trimmed(withoutReasoning(text)));
+  const inside = withoutFence(fromStart(withoutReasoning(text)));
   if (inside !== text) return yield* readings({ text: inside, depth, stage: "extracted" }, wanted);
   const unescaped = depth < wanted.depth ? unescapedOnce(text) : undefined;
   if (unescaped !== undefined && ESCAPED.test(text)) return yield* readings(deeper(layer, unescaped), wanted);
@@ -144,20 +144,21 @@ function* readings(layer: Layer, wanted: Wanted): Generator<Reading> {
 }
 
 const deeper = ({ depth }: Layer, text: string): Layer => ({
-  text: trimmed(text),
+  text: fromStart(text),
   depth: depth + 1,
   stage: "extracted",
 });
 
 /** No JSON, but words: the answer itself where a scalar is wanted, or the one string of the object that is wanted. */
 function* bareText(text: string, before: readonly string[], { located, kind }: Wanted): Generator<Reading> {
-  if (located === undefined || text === "") return;
+  const words = text.trim();
+  if (located === undefined || words === "") return;
   if (kind === "scalar" || kind === undefined) {
-    return yield { value: text, stage: "extracted", transforms: [...before, "bare-text"] };
+    return yield { value: words, stage: "extracted", transforms: [...before, "bare-text"] };
   }
   const key = kind === "object" ? onlyStringKey(located) : undefined;
   if (key === undefined || spansOf(text).some((span) => span.kind === "object" && looksLikeJson(text, span))) return;
-  yield { value: { [key]: text }, stage: "extracted", transforms: [...before, `wrap:${key}`] };
+  yield { value: { [key]: words }, stage: "extracted", transforms: [...before, `wrap:${key}`] };
 }
 
 function onlyStringKey(located: Located): string | undefined {
