@@ -1,4 +1,5 @@
 import type { FinishReason, ModelUsage } from "../../../ports/model.ts";
+import { microUsd } from "../../prices.ts";
 import { isRecord } from "./shape.ts";
 
 /** Providers whose flat counts (specification v2) leave out what a cache supplied or took. Newer specifications count it in. */
@@ -56,9 +57,6 @@ export function statedCost(metadata: unknown): number | undefined {
   const usd = typeof stated === "string" && stated.trim() !== "" ? Number(stated) : stated;
   return typeof usd === "number" && Number.isFinite(usd) && usd >= 0 ? microUsd(usd) : undefined;
 }
-
-/** Rounded up to a whole micro-USD, after the dust of binary fractions is gone. */
-export const microUsd = (usd: number): number => Math.ceil(Math.round(usd * 1e12) / 1e6);
 
 const FINISH: { readonly [reason: string]: FinishReason } = {
   stop: "stop",

@@ -1,0 +1,2 @@
+import type { Model } from "../../ports/model.ts";
+export const fallbackModels = (models: readonly Model[]): Model => models[0] as Model;
