@@ -24,6 +24,9 @@ import { segmentsOf } from "./segments.ts";
  * needs a second call, since it behaves as if its items came one after another.
  */
 
+/** Of those in sortable text. */
+const LEAST = "\u0001";
+
 type Ref = Pick<Item, "collection" | "key">;
 
 interface Kept {
@@ -74,7 +77,16 @@ export async function removeItems(db: Database, refs: readonly Ref[], now: numbe
   return numberIn(row, "removed");
 }
 
-/** A range of the primary key. What follows a key at once is the key with the least character behind it. */
+/**
+ * A range of the primary key, compared as pairs: asked for the key alone, a server without statistics took the range for a few rows,
+ * and sorted all of it for each page. What follows a text at once is that text with the least character behind it.
+ */
+const LIST = `
+  SELECT key, value, version, updated_at, expires_at FROM flujo.items
+  WHERE (collection, key) >= ($2, $3) AND (collection, key) < ($4, $5)
+    AND (expires_at IS NULL OR expires_at > ${CLOCK})
+  ORDER BY collection, key LIMIT $6::int8`;
+
 export async function listItems(
   db: Database,
   query: Parameters<ItemStore["listItems"]>[0],
@@ -83,16 +95,12 @@ export async function listItems(
   checkListing(query);
   const { collection, limit } = query;
   const prefix = sortable(query.prefix ?? "");
-  const after = query.after === undefined ? "" : `${sortable(query.after)}\u0001`;
+  const after = query.after === undefined ? "" : `${sortable(query.after)}${LEAST}`;
+  const begin = byCodePoint(prefix, after) > 0 ? prefix : after;
+  const kept = sortable(collection);
   const until = afterPrefix(prefix);
-  const values: SqlValue[] = [now, sortable(collection), byCodePoint(prefix, after) > 0 ? prefix : after, limit];
-  if (until !== undefined) values.push(until);
-  const rows = await db.query(
-    `SELECT key, value, version, updated_at, expires_at FROM flujo.items
-     WHERE collection = $2 AND key >= $3 ${until === undefined ? "" : "AND key < $5"}
-       AND (expires_at IS NULL OR expires_at > ${CLOCK}) ORDER BY key LIMIT $4::int8`,
-    values,
-  );
+  const end = until === undefined ? [`${kept}${LEAST}`, ""] : [kept, until];
+  const rows = await db.query(LIST, [now, kept, begin, ...end, limit]);
   return rows.map((row) => itemOf({ collection, key: fromSortable(textIn(row, "key")) }, row));
 }
 

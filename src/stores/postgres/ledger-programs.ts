@@ -34,8 +34,9 @@ const lockAccounts = (accounts: string): Step => ({
 const OPEN_ACCOUNTS: Step = {
   when: "strange",
   sql: `
-  INSERT INTO flujo.quota_accounts AS a (account, ${forAmounts((name) => `spent_${name}`)}, ${forAmounts((name) => `held_${name}`)}, updated_at)
-  SELECT account, ${forAmounts(() => "0")}, ${forAmounts(() => "0")}, :now FROM unnest(:strange) AS g (account) ORDER BY account
+  INSERT INTO flujo.quota_accounts AS a (account, updated_at,
+    ${forAmounts((name) => `spent_${name}`)}, ${forAmounts((name) => `held_${name}`)})
+  SELECT account, :now, ${forAmounts(() => "0")}, ${forAmounts(() => "0")} FROM unnest(:strange) AS g (account) ORDER BY account
   ON CONFLICT (account) DO UPDATE SET updated_at = a.updated_at`,
 };
 
@@ -69,8 +70,10 @@ const DECIDE: Step = {
         SELECT u.unit, greatest(0, u.most - u.used) AS rest
         FROM (VALUES ${UNIT_ROWS.join(",\n          ")}) AS u (i, unit, used, wanted, most)
         WHERE u.used + u.wanted > u.most ORDER BY u.i LIMIT 1) AS s ON TRUE)
-  SELECT coalesce(array_agg(n::int) FILTER (WHERE unit IS NULL), '{}'), coalesce(array_agg(n::int ORDER BY n) FILTER (WHERE unit IS NOT NULL), '{}'),
-    coalesce(array_agg(unit ORDER BY n) FILTER (WHERE unit IS NOT NULL), '{}'), coalesce(array_agg(rest ORDER BY n) FILTER (WHERE unit IS NOT NULL), '{}')
+  SELECT coalesce(array_agg(n::int) FILTER (WHERE unit IS NULL), '{}'),
+    coalesce(array_agg(n::int ORDER BY n) FILTER (WHERE unit IS NOT NULL), '{}'),
+    coalesce(array_agg(unit ORDER BY n) FILTER (WHERE unit IS NOT NULL), '{}'),
+    coalesce(array_agg(rest ORDER BY n) FILTER (WHERE unit IS NOT NULL), '{}')
   FROM told WHERE place > 0`,
 };
 
@@ -143,7 +146,8 @@ export const SETTLE: Program = {
   WITH done AS (
     UPDATE flujo.quota_holds AS k SET settled = true FROM ${rowsOf("s", SETTLE_PARAMS)}
     WHERE k.account = g.account AND k.id = g.id AND NOT k.settled
-    RETURNING k.account, ${forAmounts((name) => `k.${name} AS held_${name}`)}, ${forAmounts((name) => `g.${name} AS spent_${name}`)}),
+    RETURNING k.account, ${forAmounts((name) => `k.${name} AS held_${name}`)},
+      ${forAmounts((name) => `g.${name} AS spent_${name}`)}),
   moved AS (
     UPDATE flujo.quota_accounts AS a SET updated_at = greatest(a.updated_at, :now),
       ${forAmounts((name) => `held_${name} = a.held_${name} - d.held_${name}`)},
@@ -158,20 +162,24 @@ export const SETTLE: Program = {
 /** Accounts forgotten per call: their holds may be many. */
 export const FORGOTTEN = 50;
 
-/** One that somebody has locked is being touched. A hold is never younger than the last touch of its account. */
+/**
+ * Those after `after` by name, and the last of them: no index knows when an account was touched, and each call goes on where the one
+ * before has stopped looking. One that somebody has locked is being touched. No hold is younger than the last touch of its account.
+ */
 export const FORGET_ACCOUNTS: Program = {
   name: "forget_accounts_1",
-  params: { since: "float8" },
-  variables: { gone: "text[]" },
-  returns: "forgotten int",
+  params: { since: "float8", after: "text" },
+  variables: { gone: "text[]", last: "text" },
+  returns: "forgotten int, last text",
   steps: [
     {
-      into: "gone",
-      sql: `SELECT coalesce(array_agg(account), '{}') FROM (
-    SELECT account FROM flujo.quota_accounts WHERE updated_at < :since ORDER BY account LIMIT ${FORGOTTEN} FOR UPDATE SKIP LOCKED) AS old`,
+      into: ["gone", "last"],
+      sql: `SELECT coalesce(array_agg(account), '{}'), max(account) FROM (
+    SELECT account FROM flujo.quota_accounts WHERE account > :after AND updated_at < :since
+    ORDER BY account LIMIT ${FORGOTTEN} FOR UPDATE SKIP LOCKED) AS past`,
     },
     { when: "gone", sql: "DELETE FROM flujo.quota_holds WHERE account = ANY(:gone)" },
     { when: "gone", sql: "DELETE FROM flujo.quota_accounts WHERE account = ANY(:gone)" },
-    { sql: "SELECT cardinality(:gone)" },
+    { sql: "SELECT cardinality(:gone), :last" },
   ],
 };

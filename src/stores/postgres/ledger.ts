@@ -107,10 +107,11 @@ export async function balances(db: Database, prefix = ""): Promise<readonly Bala
 }
 
 export async function pruneAccounts(db: Database, untouchedSince: number): Promise<number> {
-  for (let pruned = 0; ; ) {
-    const [row = {}] = await db.run(FORGET_ACCOUNTS, { since: untouchedSince });
+  for (let pruned = 0, after = ""; ; ) {
+    const [row = {}] = await db.run(FORGET_ACCOUNTS, { since: untouchedSince, after });
     const forgotten = numberIn(row, "forgotten");
     pruned += forgotten;
     if (forgotten < FORGOTTEN) return pruned;
+    after = textIn(row, "last");
   }
 }
