@@ -143,7 +143,15 @@ export interface WaitNode extends NodeBase {
         readonly schemas: Readonly<Record<string, Schema>>;
         readonly named: boolean;
       }
-    | { readonly kind: "human"; readonly question: Pure<unknown>; readonly answer?: Schema }
+    | {
+        readonly kind: "human";
+        readonly question: Pure<unknown>;
+        readonly answer?: Schema;
+        /** Why an answer is not one to this question; undefined = it is. */
+        readonly check?: (answer: unknown, question: unknown) => string | undefined;
+        /** What the wait gives, of the answer and the value that flowed in. Default: the answer. */
+        readonly take?: (answer: unknown, value: unknown) => unknown;
+      }
     | { readonly kind: "sleep"; readonly forMs: Pure<number> }
     | { readonly kind: "sleepUntil"; readonly at: Pure<Date | number> };
   readonly deadlineMs?: Pure<number>;

@@ -4,6 +4,7 @@ import type { Node, SequenceNode } from "../definition/node.ts";
 import type { Duration } from "../domain/duration.ts";
 import type { RunId } from "../domain/ids.ts";
 import type { Schema } from "../domain/schema.ts";
+import type { AttemptHandling, Cases, LoopBody, NoInput } from "./bodies.ts";
 import { type Chain, continues, extended, NOT_CONTINUED, placeIn, unlink } from "./chain.ts";
 import type { StepContext, View } from "./context.ts";
 import type { Flow } from "./flow-type.ts";
@@ -36,7 +37,6 @@ import type {
 } from "./options.ts";
 import type {
   Arrived,
-  Caught,
   DataOf,
   First,
   IfList,
@@ -48,6 +48,7 @@ import type {
   Switched,
   Tail,
 } from "./outcome.ts";
+import type { AgentStepOptions, Lowerable } from "./lowerable.ts";
 import type { Erased, ErasedBody, Place } from "./place.ts";
 import type { Buildable, Built, InBody } from "./shape.ts";
 import type { Settles, Synchronous, TypeProblem } from "./type-problem.ts";
@@ -57,20 +58,6 @@ export type Body<Value, Context = unknown> = Builder<Context, InBody, Value>;
 
 /** A piece of a flow: continues the builder it is given. The bodies of all constructs are fragments. */
 export type Fragment<Value, Out, Context = unknown> = (body: Body<Value, Context>) => Tail<Out>;
-
-type LoopBody<Value, Context> = Fragment<
-  Value,
-  Value | TypeProblem<"the body of a loop must give back the type it was given">,
-  Context
->;
-
-/** `fallback` continues with what the body was given, `catch` with that and the failure: at most one of them. */
-export interface AttemptHandling<Value, Context, Handled> {
-  readonly fallback?: Fragment<Value, Handled, Context>;
-  readonly catch?: Fragment<Caught<Value>, Handled, Context>;
-  /** Undo the finished steps of the body that have a `compensate`, newest first, before handling. Default false. */
-  readonly compensate?: boolean;
-}
 
 /**
  * A flow under construction. Immutable: every method returns a new builder and leaves this one as it was.
@@ -337,6 +324,15 @@ export class Builder<out Context, in out Shape, out Value> {
     return this.#call(id, { label: "backgroundMany", flow, inputs, single: false, wait: "none" });
   }
 
+  /**
+   * Runs an agent (see `agent`): a model, its instructions and its tools, until it has an answer. With `granular` every turn and
+   * every tool call is a step of its own: recorded once, never repeated, wherever the process dies. Source: Flujo, GranularStep.
+   */
+  agent<Out>(id: string, agent: Lowerable<Value, Out>, options?: AgentStepOptions): Builder<Context, Shape, Out> {
+    const place = this.#place(id);
+    return this.#extend(place, agent.lower(place, options ?? {}));
+  }
+
   /** Runs a body and handles its failure: compensates, then continues with `fallback` or `catch`, else fails on. */
   attempt<Out, Handled = never>(
     id: string,
@@ -381,9 +377,3 @@ export class Builder<out Context, in out Shape, out Value> {
     return continues(end.#chain, start) ? end.#chain : undefined;
   }
 }
-
-type Cases<Key extends string, Outs, Value, Context> = {
-  readonly [Name in keyof Outs]: Fragment<Value, Outs[Name], Context>;
-} & ([keyof Outs] extends [Key] ? unknown : { readonly [Name in Exclude<keyof Outs, Key>]: TypeProblem<NoSuchCase> });
-type NoSuchCase = "the selector never gives this case";
-type NoInput = "the flowing value is not what this flow takes: pass { input: (value) => … }";

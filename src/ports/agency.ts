@@ -1,7 +1,7 @@
 import type { Fact } from "../domain/event.ts";
 import type { Allowance, Spending } from "../domain/quota.ts";
 import type { Wire } from "../domain/wire.ts";
-import type { Embedder, Message, Model, PriceBook } from "./model.ts";
+import type { Embedder, Message, Model, ModelRequest, PriceBook } from "./model.ts";
 
 /** What the step of an agent may use of the process that runs it; reached as `ctx.agency`. Plain steps never look at it. */
 export interface Agency {
@@ -17,6 +17,24 @@ export interface Agency {
    */
   readonly journal: () => Promise<readonly Fact[]>;
   readonly inflate: (wire: Wire) => Promise<Wire>;
+  /** Kept as long as this process holds the line of execution: a place for what the journal would tell again. */
+  readonly memo: Map<string, unknown>;
+  /** The worst that a request may cost. Undefined cost: no price is known. */
+  readonly estimate: (model: Model, request: ModelRequest, hints?: EstimateHints) => Estimate;
+  /** What of an agent must be as it was when its run began; see AgentStepOptions. */
+  readonly fingerprint: "strict" | "compat";
+}
+
+/** What an author knows of a call better than any table. */
+export interface EstimateHints {
+  readonly expectedCostUsd?: number;
+  readonly expectedTokens?: number;
+}
+
+export interface Estimate {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly costMicroUsd: number | undefined;
 }
 
 /** Paying for work, in three moves; see domain/quota.ts. */

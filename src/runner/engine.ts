@@ -4,6 +4,7 @@ import { failure } from "../domain/failure.ts";
 import { type RunId, workerId } from "../domain/ids.ts";
 import { sameWire } from "../domain/canonical.ts";
 import { isEnd } from "../domain/run.ts";
+import type { UsageLimits } from "../domain/usage-limits.ts";
 import { decode, type Wire } from "../domain/wire.ts";
 import { type Definition, titleOf } from "../definition/definition.ts";
 import { describe } from "../definition/describe.ts";
@@ -28,7 +29,7 @@ import { checkStartOptions } from "./start-options.ts";
 import { Tail } from "./tail.ts";
 import { Waiters } from "./waiters.ts";
 
-export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues"> {
+export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues" | "limits"> {
   readonly store: Store;
   readonly registry: Registry;
   readonly ambient: Ambient;
@@ -54,8 +55,11 @@ export class Engine {
   readonly #unsubscribe: () => void;
   readonly #ephemeral: boolean;
   readonly #queues: readonly QueueRules[];
+  readonly #limits: UsageLimits | undefined;
 
-  constructor({ store, registry, ambient, host, observe, worker, at, queues = {}, ephemeral = false }: EngineDeps) {
+  constructor(deps: EngineDeps) {
+    const { store, registry, ambient, host, observe, worker, at, queues = {}, ephemeral = false } = deps;
+    this.#limits = deps.limits;
     this.store = store;
     this.#ephemeral = ephemeral;
     this.#queues = Object.entries(queues).map(([name, options]) => queueRules(name, options));
@@ -157,7 +161,7 @@ export class Engine {
     options: StartOptions,
     born: (id: RunId) => void = () => undefined,
   ): Promise<{ readonly id: RunId; readonly created: boolean }> {
-    const checkedOptions = checkStartOptions(options);
+    const checkedOptions = checkStartOptions(options, this.#limits);
     const checking = checkStart(definition, input, options.context);
     const checked = checking instanceof Promise ? await checking : checking;
     if (!checked.ok)

@@ -8,14 +8,14 @@ import type { FlowContext, FlowInput, FlowOutput } from "../dsl/flow-type.ts";
 import { checkInvariants } from "../engine/invariants.ts";
 import { Registry } from "../engine/registry.ts";
 import { forkRun, retryRun } from "../engine/revive.ts";
-import { systemAmbient, workerName } from "../engine/system.ts";
+import { systemAmbient } from "../engine/system.ts";
 import { Fanout } from "../observe/fanout.ts";
-import { stderrLogger } from "../observe/stderr.ts";
 import type { ListQuery, Page, Store } from "../ports/store.ts";
 import { MemoryStore } from "../stores/memory/store.ts";
 import type { Tail } from "./tail.ts";
 import { Chunks, followRun, Pieces, type StreamItem } from "./stream.ts";
-import { Engine } from "./engine.ts";
+import { assemble } from "./assemble.ts";
+import type { Engine } from "./engine.ts";
 import { RunHandle } from "./handle.ts";
 import type { SignalOptions } from "./messages.ts";
 import { openStore } from "./open-store.ts";
@@ -375,18 +375,11 @@ export class Flujo implements AsyncDisposable {
   }
 
   async #assemble(store: Store): Promise<Engine> {
-    const { ambient = systemAmbient, resources = {}, logger = stderrLogger, worker, at, queues } = this.#options;
-    const fanout = this.#fanout;
-    const engine = new Engine({
+    const engine = assemble(this.#options, {
       store,
       registry: this.#registry,
-      ambient,
-      host: { ambient, resources, logger, emit: (chunk) => this.#chunks.emit(chunk) },
-      observe: fanout && ((observation) => fanout.observe(observation)),
-      worker:
-        worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },
-      ...(at && { at }),
-      ...(queues && { queues }),
+      fanout: this.#fanout,
+      chunks: this.#chunks,
       ephemeral: store === this.#ephemeralStore,
     });
     await engine.open();

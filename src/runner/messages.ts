@@ -134,13 +134,18 @@ export class Messages {
     return true;
   }
 
-  async #checkAnswer({ runId, path, token }: Pause, answer: unknown): Promise<void> {
+  async #checkAnswer({ runId, path, token, question }: Pause, answer: unknown): Promise<void> {
     const { fingerprint } = await this.#reader.record(runId);
     const node = this.#registry.byFingerprint(fingerprint)?.nodes.get(path);
-    const schema = node?.kind === "wait" && node.wait.kind === "human" ? node.wait.answer : undefined;
-    if (schema === undefined) return;
-    const checked = await validate(schema, answer);
-    if (checked.ok) return;
+    const wait = node?.kind === "wait" && node.wait.kind === "human" ? node.wait : undefined;
+    if (wait?.answer === undefined && wait?.check === undefined) return;
+    const checked =
+      wait.answer === undefined ? { ok: true as const, value: answer } : await validate(wait.answer, answer);
+    if (checked.ok) {
+      const why = wait.check?.(checked.value, question);
+      if (why === undefined) return;
+      throw new FlujoError("ANSWER_INVALID", `the answer is not one to ${token}: ${why}`, { at: path });
+    }
     throw new FlujoError(
       "ANSWER_INVALID",
       `the answer to ${token} does not satisfy its schema: ${issuesText(checked.issues)}`,

@@ -1,14 +1,17 @@
 import type { Ambient } from "../domain/ambient.ts";
 import type { Metadata } from "../domain/run.ts";
+import type { UsageLimits } from "../domain/usage-limits.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { Observer } from "../ports/observer.ts";
 import type { Store } from "../ports/store.ts";
 import type { FaultPoint } from "../worker/deps.ts";
 import type { StepLogger } from "../worker/step-context.ts";
+import type { ModelOptions } from "./agency.ts";
+import type { BudgetOptions } from "./budgets.ts";
 import type { QueueOptions } from "./queues.ts";
 import type { WorkerOptions } from "../worker/options.ts";
 
-export interface FlujoOptions {
+export interface FlujoOptions extends ModelOptions {
   /**
    * A URI (`memory:`, `sqlite:./flujo.db`) or an open store. Default: `FLUJO_STATE_URI`, else `state_uri` in the nearest
    * flujo.toml, else `sqlite:./.flujo/state.db`. A store that was passed in open stays open at `close`.
@@ -24,6 +27,10 @@ export interface FlujoOptions {
    * capabilities say `queueRules`, else QUEUE_RULES_UNSUPPORTED.
    */
   readonly queues?: Readonly<Record<string, QueueOptions>>;
+  /** What each run may use, unless its start says less. Source: Flujo, UsageLimits. */
+  readonly limits?: UsageLimits;
+  /** What runs may use together, over all workers of the store: of a flow, a key, a day. */
+  readonly budgets?: BudgetOptions;
   /** Shared things that steps reach as `ctx.resources`: clients, pools, settings. */
   readonly resources?: Readonly<Record<string, unknown>>;
   readonly observers?: readonly Observer[];
@@ -53,6 +60,8 @@ export interface StartOptions<Context = unknown> {
   readonly key?: string;
   /** Not before this time. */
   readonly startAt?: Date | number;
+  /** What the run may use. Of this and the runner's own limits the smaller holds, unit by unit. */
+  readonly limits?: UsageLimits;
   /** Stops waiting for the result; the run goes on. */
   readonly signal?: AbortSignal;
 }

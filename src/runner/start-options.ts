@@ -1,6 +1,8 @@
 import { FlujoError } from "../domain/errors.ts";
 import { isId, isKey, KEY_FORM, runId, type RunId } from "../domain/ids.ts";
+import type { Allowance } from "../domain/quota.ts";
 import type { Metadata } from "../domain/run.ts";
+import { allowanceOf, tightest, type UsageLimits, wallTimeMsOf } from "../domain/usage-limits.ts";
 import type { StartOptions } from "./options.ts";
 
 /** What a run is started with besides its input, checked. */
@@ -12,6 +14,8 @@ export interface CheckedOptions {
   readonly lane?: string;
   /** Milliseconds since the epoch. */
   readonly startAt?: number;
+  readonly limits?: Allowance;
+  readonly wallTimeMs?: number;
 }
 
 const MAX_TIME_MS = 8_640_000_000_000_000; // the last instant that a Date can say
@@ -20,8 +24,15 @@ const MAX_TIME_MS = 8_640_000_000_000_000; // the last instant that a Date can s
  * Checks the options of a start, once, at the border: a time that is none would be a run that never starts, a priority that is
  * none cannot be ordered among others. Throws OPTION_INVALID naming the option, or ID_INVALID.
  */
-export function checkStartOptions({ id, metadata, queue, priority, key, startAt }: StartOptions): CheckedOptions {
+export function checkStartOptions(
+  { id, metadata, queue, priority, key, startAt, limits }: StartOptions,
+  runner?: UsageLimits,
+): CheckedOptions {
+  const allowance = tightest(allowanceOf(limits), allowanceOf(runner));
+  const times = [wallTimeMsOf(limits), wallTimeMsOf(runner)].filter((one) => one !== undefined);
   return {
+    ...(allowance !== undefined && { limits: allowance }),
+    ...(times.length > 0 && { wallTimeMs: Math.min(...times) }),
     ...(id !== undefined && { id: runId(id) }),
     ...(metadata !== undefined && { metadata: metadataIn(metadata) }),
     ...(queue !== undefined && { queue: queueIn(queue) }),

@@ -46,12 +46,18 @@ async function answer(resident: Resident, { seq, id = "", name, data }: MessageR
   const schema: Schema | undefined =
     node.wait.kind === "human" ? node.wait.answer : node.wait.kind === "signal" ? node.wait.schemas[signal] : undefined;
   const message = { seq, id, name: signal };
+  const asked = node.wait.kind === "human" ? node.wait : undefined;
   const named = node.wait.kind === "signal" && node.wait.named;
-  if (schema === undefined) return { type: "answered", message, output: named ? { name: signal, data } : data };
+  if (schema === undefined && asked?.check === undefined && asked?.take === undefined)
+    return { type: "answered", message, output: named ? { name: signal, data } : data };
   try {
-    const checked = await validate(schema, decode(data));
+    const checked =
+      schema === undefined ? { ok: true as const, value: decode(data) } : await validate(schema, decode(data));
     if (!checked.ok) return { type: "answer.rejected", message, issues: checked.issues };
-    const value = encode(checked.value);
+    const why = asked?.check?.(checked.value, decode(doing.question ?? null));
+    if (why !== undefined) return { type: "answer.rejected", message, issues: [{ path: "$", message: why }] };
+    const taken = asked?.take === undefined ? checked.value : asked.take(checked.value, decode(resident.fiber.value));
+    const value = encode(taken);
     return { type: "answered", message, output: named ? { name: signal, data: value } : value };
   } catch (thrown) {
     return {

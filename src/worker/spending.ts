@@ -1,8 +1,8 @@
 import { FlujoError } from "../domain/errors.ts";
 import {
   type Allowance,
+  amountOf,
   exceeded,
-  isLimited,
   missing,
   NO_QUOTA,
   NOTHING_SPENT,
@@ -10,6 +10,7 @@ import {
   settle as settleIn,
   type Spending,
   type Unit,
+  UNITS,
 } from "../domain/quota.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { Happened, Settled } from "../planner/planning.ts";
@@ -68,8 +69,8 @@ export class StepSpending implements Spend {
   async #reserve(amount: Amount): Promise<Reservation> {
     const accounts = this.#shared?.accountsOf(this.#resident) ?? [];
     const { left } = this.#quota;
-    if (!isLimited(left) && accounts.length === 0) return this.#free();
     const limits = [left, ...accounts.map((one) => one.limits)];
+    if (!limits.some((one) => isTouched(one, amount))) return this.#free();
     const wanted = priced(amount, limits);
     const short = missing(this.#quotaAfterSettling(), wanted);
     if (short !== undefined) throw refusal(this.#quota, short, wanted);
@@ -142,6 +143,10 @@ export class StepSpending implements Spend {
     return this.#open.size === 0 && this.#settled.length === 0;
   }
 }
+
+/** Whether something that is limited would be used. What costs nothing of it needs no transition. */
+const isTouched = (limits: Allowance, { costMicroUsd = 1, ...rest }: Amount): boolean =>
+  UNITS.some((unit) => limits[unit] !== undefined && amountOf({ ...rest, costMicroUsd }, unit) > 0);
 
 /** The number of what was never reserved. */
 const UNLIMITED = "-";

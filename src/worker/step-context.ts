@@ -29,8 +29,18 @@ export interface StepHost {
   readonly agency?: AgencyHost;
 }
 
-export interface AgencyHost extends Pick<Agency, "model" | "embedder" | "prices" | "governor"> {
+export interface AgencyHost
+  extends Pick<Agency, "model" | "embedder" | "prices" | "governor" | "estimate" | "fingerprint"> {
   readonly shared?: SharedBudgets;
+}
+
+/** What steps of agents keep while their fiber is held here: it goes with the resident. */
+const memos = new WeakMap<Resident, Map<string, unknown>>();
+
+function memoOf(resident: Resident): Map<string, unknown> {
+  const known = memos.get(resident) ?? new Map<string, unknown>();
+  memos.set(resident, known);
+  return known;
 }
 
 /** What of the worker an attempt reaches besides the host. */
@@ -90,7 +100,7 @@ export class WorkerStepContext {
       const where = agency === undefined ? "this process" : "a transaction";
       throw new FlujoError("OPTION_INVALID", `agents cannot run inside ${where}`, { at: this.path });
     }
-    const { model, embedder, prices, governor, shared } = agency;
+    const { model, embedder, prices, governor, estimate, fingerprint, shared } = agency;
     const { during, journal, inflate } = this.#reach;
     const resident = this.#resident;
     this.#spending ??= new StepSpending(resident, during, shared);
@@ -100,8 +110,11 @@ export class WorkerStepContext {
       prices,
       governor,
       spend: this.#spending,
+      estimate,
+      fingerprint,
       journal: () => journal(resident),
       inflate,
+      memo: memoOf(resident),
     };
   }
 

@@ -20,7 +20,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ports: ["definition", "domain"],
   stores: CONTRACTS,
   policies: CONTRACTS,
-  agents: CONTRACTS,
+  agents: ["dsl", ...CONTRACTS],
   observe: CONTRACTS,
   config: CONTRACTS,
   engine: ["planner", ...CONTRACTS],

@@ -1,0 +1,47 @@
+import { canonical } from "../domain/canonical.ts";
+import { sha256 } from "../domain/sha256.ts";
+import { encode, type Wire } from "../domain/wire.ts";
+import { jsonSchemaOf } from "../definition/json-schema.ts";
+import type { AgentStepOptions } from "../dsl/lowerable.ts";
+import type { Model } from "../ports/model.ts";
+import type { AnyAgent } from "./agent.ts";
+
+export interface Fingerprints {
+  readonly strict: string;
+  readonly compat: string;
+}
+
+/**
+ * What an agent was when its run began. `compat`: who it is (name, prompts as they were rendered, models, tools, the contract of
+ * its output); `strict`: besides, how it is tuned. Source: Flujo, GranularStep, resume fingerprint.
+ */
+export function fingerprintsOf(
+  agent: AnyAgent,
+  {
+    historyMaxTokens = 0,
+    enforceIdempotency = false,
+  }: Pick<AgentStepOptions, "historyMaxTokens" | "enforceIdempotency">,
+  rendered: { readonly system: string },
+): Fingerprints {
+  const identity: Wire = {
+    name: agent.name,
+    models: modelNames(agent.model),
+    system: rendered.system,
+    tools: agent.tools.map(({ offer, revision = null }) => [offer.name, offer.description, offer.parameters, revision]),
+    output: agent.output === undefined ? null : ((jsonSchemaOf(agent.output, "input") as Wire | undefined) ?? "opaque"),
+    completion: agent.completion,
+  };
+  const tuning: Wire = {
+    settings: encode(agent.settings),
+    repair: encode(agent.repair),
+    historyMaxTokens,
+    enforceIdempotency,
+  };
+  return { compat: sha256(canonical(identity)), strict: sha256(canonical({ identity, tuning })) };
+}
+
+const modelNames = (model: AnyAgent["model"]): readonly string[] =>
+  (Array.isArray(model) ? (model as readonly (string | Model)[]) : [model as string | Model]).map(nameOf);
+
+export const nameOf = (model: string | Pick<Model, "provider" | "id">): string =>
+  typeof model === "string" ? model : `${model.provider}:${model.id}`;

@@ -1,0 +1,61 @@
+import type { Clock } from "../domain/ambient.ts";
+import type { Allowance } from "../domain/quota.ts";
+import { allowanceOf, type UsageLimits } from "../domain/usage-limits.ts";
+import type { QuotaLedger } from "../ports/ledger.ts";
+import type { SharedBudgets } from "../worker/spending.ts";
+
+/** Budgets that runs share, over all workers of the store. Source: DESIGN, quota scopes. */
+export interface BudgetOptions {
+  /** What all runs of a flow may use, by the flow's name; "*" = each flow that is not named. */
+  readonly flows?: Readonly<Record<string, UsageLimits>>;
+  /** What all runs of a key (a tenant, a user) may use; "*" = each key that is not named. */
+  readonly keys?: Readonly<Record<string, UsageLimits>>;
+  /** What all runs together may use within one day (UTC). */
+  readonly day?: UsageLimits;
+  /** What all runs of one key may use within one day (UTC). */
+  readonly keyDay?: UsageLimits;
+}
+
+interface Account {
+  readonly account: string;
+  readonly limits: Allowance;
+}
+
+/** The accounts that pay for what a run does now. */
+export function accountsOf(
+  { flows = {}, keys = {}, day, keyDay }: BudgetOptions,
+  { flow, key, now }: { readonly flow: string; readonly key: string | undefined; readonly now: number },
+): readonly Account[] {
+  const today = new Date(now).toISOString().slice(0, 10);
+  const found: (Account | undefined)[] = [
+    accountIn(`flow:${flow}`, named(flows, flow)),
+    accountIn(`day:${today}`, day),
+    ...(key === undefined
+      ? []
+      : [accountIn(`key:${key}`, named(keys, key)), accountIn(`key-day:${today}:${key}`, keyDay)]),
+  ];
+  return found.filter((one) => one !== undefined);
+}
+
+const named = (limits: Readonly<Record<string, UsageLimits>>, name: string): UsageLimits | undefined =>
+  Object.hasOwn(limits, name) ? limits[name] : limits["*"];
+
+function accountIn(account: string, limits: UsageLimits | undefined): Account | undefined {
+  const allowance = allowanceOf(limits, account);
+  return allowance === undefined ? undefined : { account, limits: allowance };
+}
+
+/** Undefined: no run shares a budget with another. Throws OPTION_INVALID for limits that are none. */
+export function sharedBudgets(
+  options: BudgetOptions | undefined,
+  { ledger, clock }: { readonly ledger: QuotaLedger; readonly clock: Pick<Clock, "now"> },
+): SharedBudgets | undefined {
+  if (options === undefined) return undefined;
+  for (const limits of [options.flows ?? {}, options.keys ?? {}])
+    for (const [name, one] of Object.entries(limits)) allowanceOf(one, `budgets.${name}`);
+  return {
+    ledger,
+    accountsOf: ({ definition, fiber }) =>
+      accountsOf(options, { flow: definition.name, key: fiber.lane, now: clock.now() }),
+  };
+}
