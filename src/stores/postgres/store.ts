@@ -78,7 +78,7 @@ export interface PostgresStoreParts {
 }
 
 /** The contract in one schema of a Postgres database. */
-export class PostgresStore implements ShardStore, ItemStore, QuotaLedger {
+export class PostgresStore implements ShardStore {
   readonly capabilities: Capabilities;
   readonly #db: Database;
   readonly #hints: Hints;
