@@ -123,7 +123,10 @@ interface Layer {
 }
 
 /** Brackets whose quotes are escaped: the whole is inside a string that lost its own quotes. */
-const ESCAPED = /[[{](?:\s|\\[nrt])*\\"/;
+const ESCAPED = /^(?:[[{](?:\s|\\[nrt])*)+\\"/;
+
+const isEscaped = (text: string): boolean =>
+  spansOf(text).some((span) => looksLikeJson(text, span) && ESCAPED.test(text.slice(span.start)));
 
 /** Every way to read the text, likeliest first. */
 function* readings(layer: Layer, wanted: Wanted): Generator<Reading> {
@@ -138,7 +141,7 @@ function* readings(layer: Layer, wanted: Wanted): Generator<Reading> {
   const inside = withoutFence(fromStart(withoutReasoning(text)));
   if (inside !== text) return yield* readings({ text: inside, depth, stage: "extracted" }, wanted);
   const unescaped = depth < wanted.depth ? unescapedOnce(text) : undefined;
-  if (unescaped !== undefined && ESCAPED.test(text)) return yield* readings(deeper(layer, unescaped), wanted);
+  if (unescaped !== undefined && isEscaped(text)) return yield* readings(deeper(layer, unescaped), wanted);
   yield* parts(text, transforms, wanted);
   yield* bareText(text, transforms, wanted);
 }
@@ -157,7 +160,8 @@ function* bareText(text: string, before: readonly string[], { located, kind }: W
     return yield { value: words, stage: "extracted", transforms: [...before, "bare-text"] };
   }
   const key = kind === "object" ? onlyStringKey(located) : undefined;
-  if (key === undefined || spansOf(text).some((span) => span.kind === "object" && looksLikeJson(text, span))) return;
+  const isJson = (span: Span): boolean => (span.kind === "object" || span.start === 0) && looksLikeJson(words, span);
+  if (key === undefined || spansOf(words).some(isJson)) return;
   yield { value: { [key]: words }, stage: "extracted", transforms: [...before, `wrap:${key}`] };
 }
 

@@ -14,12 +14,16 @@ import type { Span } from "./spans.ts";
 /** Stands where a value was left out; from the private use area. Its key goes with it. */
 const LEFT_OUT = "\uE001";
 
+/** The library looks back for each stray quote: 120,000 characters of nothing else took it 2.7 s, 16,000 take 20 ms. */
+const MAX_CHARACTERS = 131_072;
+
 interface Repaired {
   readonly value: Wire;
   readonly transforms: readonly string[];
 }
 
 export function repair(text: string, span: Span): Repaired | undefined {
+  if (span.end - span.start > MAX_CHARACTERS) return undefined;
   const source = text.slice(span.start, span.end);
   return repairText(source, span.complete, []) ?? repairEntities(source, span.complete);
 }
@@ -51,7 +55,10 @@ function repairText(source: string, complete: boolean, before: readonly string[]
   if (value === undefined || typeof value !== "object" || value === null) return undefined;
   if (!isGrounded(value, source)) return undefined;
   const transforms = [...before, "json-repair", ...(complete ? [] : ["closed-cut-text"])];
-  return { value: withoutLeftOut(value), transforms };
+  const kept = withoutLeftOut(value);
+  // Nothing whole came before the cut: closed brackets around nothing would pass for an answer.
+  if (!complete && typeof kept === "object" && kept !== null && Object.keys(kept).length === 0) return undefined;
+  return { value: kept, transforms };
 }
 
 /** The source with a mark wherever a value is missing, cut or none, and with every escape made lawful. */

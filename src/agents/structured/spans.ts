@@ -15,8 +15,9 @@ export interface Span {
 /** Openings that turned out to be prose, after which the search goes on: each costs one pass over the text. */
 const MAX_PROSE_OPENINGS = 64;
 
-const LOOKS_LIKE_OBJECT = /^\{\s*(?:["'“‘«„`}]|[\w$-]+\s*:|\/[/*]|\\"|&quot;|&#34;)/;
-const LOOKS_LIKE_ARRAY = /^\[\s*(?:["'“‘«„`{[\]]|[+-]?[.\d]|\/[/*]|\\"|&quot;|(?:true|false|null|none|nan)\b)/i;
+const LOOKS_LIKE_OBJECT = /^\{(?:\s|\\[nrt])*(?:["'“‘«„`}]|[\w$-]+\s*:|\/[/*]|\\"|&quot;|&#34;)/;
+const LOOKS_LIKE_ARRAY =
+  /^\[(?:\s|\\[nrt])*(?:["'“‘«„`{[\]]|[+-]?[.\d]|\/[/*]|\\"|&quot;|(?:true|false|null|none|nan)\b)/i;
 
 /** Whether what begins here was meant as JSON, and is not a word in brackets. */
 export function looksLikeJson(text: string, { start, kind }: Pick<Span, "start" | "kind">): boolean {
