@@ -26,6 +26,8 @@ export interface StartOptions {
   /** What the run may spend; `slice`: of a child run, its share of what its parent's run may spend. */
   readonly limits?: Allowance;
   readonly slice?: Allowance;
+  /** Bound of the whole run, besides that of its flow. */
+  readonly wallTimeMs?: number;
 }
 
 export interface NewRunSpec extends StartOptions {
@@ -55,8 +57,10 @@ export function newRun(spec: NewRunSpec, payloads: Payloads): NewRun {
     lease,
     limits,
     slice,
+    wallTimeMs = Number.POSITIVE_INFINITY,
   } = spec;
-  const deadlineAt = definition.timeoutMs === undefined ? undefined : startAt + definition.timeoutMs;
+  const timeMs = Math.min(wallTimeMs, definition.timeoutMs ?? Number.POSITIVE_INFINITY);
+  const deadlineAt = Number.isFinite(timeMs) ? startAt + timeMs : undefined;
   const fiber = newFiber(
     { path: definition.root.path, visit: "" },
     {
