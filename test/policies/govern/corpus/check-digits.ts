@@ -6,15 +6,21 @@ export function withLuhn(body: string): string {
 }
 
 export function luhnSum(digits: string): number {
-  return digits.split("").reverse().reduce((sum, character, index) => {
-    const doubled = index % 2 === 1 ? Number(character) * 2 : Number(character);
-    return sum + Math.floor(doubled / 10) + (doubled % 10);
-  }, 0);
+  return digits
+    .split("")
+    .reverse()
+    .reduce((sum, character, index) => {
+      const doubled = index % 2 === 1 ? Number(character) * 2 : Number(character);
+      return sum + Math.floor(doubled / 10) + (doubled % 10);
+    }, 0);
 }
 
 /** Country, two check digits, account: 98 minus the remainder of account, country and 00 as one number. */
 export function withIbanCheck(country: string, account: string): string {
-  const asDigits = `${account}${country}00`.split("").map((character) => Number.parseInt(character, 36)).join("");
+  const asDigits = `${account}${country}00`
+    .split("")
+    .map((character) => Number.parseInt(character, 36))
+    .join("");
   return `${country}${String(98n - (BigInt(asDigits) % 97n)).padStart(2, "0")}${account}`;
 }
 
