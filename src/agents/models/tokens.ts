@@ -29,40 +29,39 @@ export function estimateTokens(text: string): number {
   return Math.ceil(Math.max(Buffer.byteLength(text) / BYTES_PER_TOKEN, pieces * TOKENS_PER_PIECE));
 }
 
+type Count = (text: string) => number;
+
 /** About how many tokens a request is, tools and schema included. */
-export function estimateInput({
-  messages,
-  tools = [],
-  output,
-}: Pick<ModelRequest, "messages" | "tools" | "output">): number {
-  let tokens = output === undefined ? 0 : TOKENS_PER_TOOL + estimateTokens(JSON.stringify(output));
-  for (const tool of tools) tokens += TOKENS_PER_TOOL + estimateTokens(JSON.stringify(tool));
-  for (const message of messages) tokens += TOKENS_PER_MESSAGE + messageTokens(message);
+export function estimateInput(
+  { messages, tools = [], output }: Pick<ModelRequest, "messages" | "tools" | "output">,
+  count: Count = estimateTokens,
+): number {
+  let tokens = output === undefined ? 0 : TOKENS_PER_TOOL + count(JSON.stringify(output));
+  for (const tool of tools) tokens += TOKENS_PER_TOOL + count(JSON.stringify(tool));
+  for (const message of messages) tokens += TOKENS_PER_MESSAGE + messageTokens(message, count);
   return tokens;
 }
 
-function messageTokens(message: Message): number {
+function messageTokens(message: Message, count: Count): number {
   switch (message.role) {
     case "system":
     case "user":
-      return estimateTokens(message.text);
+      return count(message.text);
     case "assistant": {
       const calls = message.calls === undefined ? "" : JSON.stringify(message.calls);
       const provider = message.provider === undefined ? "" : JSON.stringify(message.provider);
-      return estimateTokens(message.text) + estimateTokens(calls) + estimateTokens(provider);
+      return count(message.text) + count(calls) + count(provider);
     }
     case "tool":
-      return message.answers.reduce((sum, answer) => sum + TOKENS_PER_TOOL + estimateTokens(JSON.stringify(answer)), 0);
+      return message.answers.reduce((sum, answer) => sum + TOKENS_PER_TOOL + count(JSON.stringify(answer)), 0);
   }
 }
 
 /** About how many tokens an answer is. */
-export const estimateOutput = ({
-  text,
-  reasoning = "",
-  calls,
-}: Pick<ModelAnswer, "text" | "reasoning" | "calls">): number =>
-  estimateTokens(text) + estimateTokens(reasoning) + (calls.length === 0 ? 0 : estimateTokens(JSON.stringify(calls)));
+export const estimateOutput = (
+  { text, reasoning = "", calls }: Pick<ModelAnswer, "text" | "reasoning" | "calls">,
+  count: Count = estimateTokens,
+): number => count(text) + count(reasoning) + (calls.length === 0 ? 0 : count(JSON.stringify(calls)));
 
 /** Usage where the provider says nothing, or only half of it. */
 export function usageOr(
