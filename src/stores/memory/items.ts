@@ -16,7 +16,8 @@ const isOver = ({ expiresAt }: Item, now: number): boolean => expiresAt !== unde
 /** Items by collection and key. Each call is one step in which nothing else happens, so a batch is atomic as a whole. */
 export class Items {
   readonly #collections = new Map<string, Collection>();
-  #count = 0;
+  /** How many rows there are, expired ones included. */
+  count = 0;
   /** Expired items are dropped when there are twice as many as were left the last time: a constant share of each put. */
   #dropAt = FEW;
 
@@ -33,7 +34,7 @@ export class Items {
     if (ifVersion !== undefined && ifVersion !== before) return { status: "conflict" };
     const version = before + 1;
     this.#set({ ...kept, version, updatedAt: now });
-    if (this.#count >= this.#dropAt) this.dropExpired(now);
+    if (this.count >= this.#dropAt) this.dropExpired(now);
     return { status: "stored", version };
   }
 
@@ -41,7 +42,7 @@ export class Items {
     const found: Collection = this.#collections.get(item.collection) ?? { rows: new Map(), order: undefined };
     if (!found.rows.has(item.key)) {
       found.order = undefined;
-      this.#count += 1;
+      this.count += 1;
     }
     found.rows.set(item.key, item);
     this.#collections.set(item.collection, found);
@@ -59,7 +60,7 @@ export class Items {
   #delete(from: Collection, { collection, key }: Item): void {
     from.rows.delete(key);
     from.order = undefined;
-    this.#count -= 1;
+    this.count -= 1;
     if (from.rows.size === 0) this.#collections.delete(collection);
   }
 
@@ -85,7 +86,7 @@ export class Items {
   dropExpired(now: number): void {
     for (const collection of this.#collections.values())
       for (const item of collection.rows.values()) if (isOver(item, now)) this.#delete(collection, item);
-    this.#dropAt = Math.max(FEW, 2 * this.#count);
+    this.#dropAt = Math.max(FEW, 2 * this.count);
   }
 }
 
