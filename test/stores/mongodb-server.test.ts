@@ -214,6 +214,25 @@ describe("what a mongodb store asks for (double)", () => {
     expect(outcomes.flatMap(({ status }, i) => (status === "committed" ? [] : [[i, status]]))).toEqual([[42, "lost"]]);
   });
 
+  test.each(["drop-before", "drop-after"] as const)(
+    "passes a step of a hundred runs once when the connection breaks (%s)",
+    async (fate) => {
+      await using opened = await openScene();
+      const lease = await opened.scene.worker();
+      const ids = Array.from({ length: 100 }, (_, i) => runId(`run-${i}`));
+      const { store } = opened.scene;
+      await store.createRuns(ids.map((id) => newRun({ id, lease, root: { leased: true } })));
+      double.intercept = ({ name }) => {
+        if (name !== "update") return "pass";
+        double.intercept = () => "pass";
+        return fate;
+      };
+      const outcomes = await store.commit(ids.map((run) => transition({ run, fiber: ROOT_FIBER, lease, seq: 0 })));
+      expect(outcomes.filter(({ status }) => status !== "committed")).toEqual([]);
+      for (const run of ids) expect((await opened.scene.fiber(run, ROOT_FIBER))?.seq).toBe(1);
+    },
+  );
+
   test("keeps the document of a run small however many children it has", async () => {
     await using opened = await openScene();
     const { scene, database } = opened;

@@ -11,6 +11,7 @@ interface Said {
   readonly code?: unknown;
   readonly message?: unknown;
   readonly writeErrors?: unknown;
+  readonly errorResponse?: unknown;
 }
 
 const said = (error: unknown): Said => (typeof error === "object" && error !== null ? (error as Said) : {});
@@ -30,10 +31,11 @@ export const duplicatePlaces = (error: unknown): readonly number[] => {
   return Array.isArray(writeErrors) ? writeErrors.map((one: { readonly index: number }) => one.index) : [0];
 };
 
-/** The answer is lost: what was asked may have happened or not. */
+/** The answer is lost: what was asked may have happened or not. A bulk wraps what it met, in an error of its own name. */
 export function isLostAnswer(error: unknown): boolean {
-  const { name } = said(error);
-  return typeof name === "string" && /Network|PoolCleared|ServerSelection/.test(name);
+  const { name, errorResponse } = said(error);
+  const isLost = typeof name === "string" && /Network|PoolCleared|ServerSelection/.test(name);
+  return isLost || (errorResponse instanceof Error && isLostAnswer(errorResponse));
 }
 
 /** The fault lies in what was to be written: its neighbours can still be stored. */
