@@ -115,6 +115,17 @@ describe("the double of a MongoDB server", () => {
     );
   });
 
+  test("orders texts by their bytes, in ranges as when it sorts", async () => {
+    const ids = ["a", "b", "\u{ff5e}", "\u{ffff}", "🙂", "🙂a"];
+    await things.insertMany(ids.toReversed().map((_id) => ({ _id })));
+    const found = async (_id: Record<string, string>): Promise<readonly string[]> =>
+      (await things.find({ _id }, { sort: { _id: 1 } }).toArray()).map((one) => one._id);
+    expect(await found({ $gte: "" })).toEqual(ids);
+    expect(await found({ $gt: "\u{ff5e}", $lte: "🙂" })).toEqual(["\u{ffff}", "🙂"]);
+    expect(await found({ $gte: "a", $lt: "🙂", $gt: "a" })).toEqual(["b", "\u{ff5e}", "\u{ffff}"]);
+    expect(await codeOf(things.find({ $or: [{ _id: { $gt: "🙂" } }] }).toArray())).toBe(2);
+  });
+
   test("sorts, limits, projects, and hands out more than one batch", async () => {
     await things.insertMany(Array.from({ length: 250 }, (_, i) => ({ _id: `t${i}`, n: i % 10, rest: "x" })));
     const found = await things
