@@ -18,6 +18,10 @@ export interface Collections {
   readonly queues: MongoCollection;
   readonly schedules: MongoCollection;
   readonly definitions: MongoCollection;
+  readonly items: MongoCollection;
+  readonly quota_accounts: MongoCollection;
+  /** Ids of settled holds that no longer fit into their account. */
+  readonly quota_holds: MongoCollection;
   readonly counters: MongoCollection;
   /** Whose collections these are, and which version. */
   readonly schema: MongoCollection;
@@ -33,6 +37,9 @@ export const NAMES: readonly (keyof Collections)[] = [
   "queues",
   "schedules",
   "definitions",
+  "items",
+  "quota_accounts",
+  "quota_holds",
   "counters",
   "schema",
 ];

@@ -47,7 +47,7 @@ export interface MongoCollection {
   bulkWrite(
     operations: readonly Document[],
     options: { readonly ordered: boolean },
-  ): Promise<{ readonly matchedCount: number }>;
+  ): Promise<{ readonly matchedCount: number; readonly upsertedCount: number; readonly deletedCount: number }>;
   createIndexes(indexes: readonly IndexDescription[]): Promise<unknown>;
 }
 

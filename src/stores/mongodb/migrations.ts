@@ -9,8 +9,10 @@ const OURS = "flujo";
 
 const exists = (field: string): Readonly<Record<string, unknown>> => ({ [field]: { $exists: true } });
 
+type Indexes = Readonly<Partial<Record<keyof Collections, readonly IndexDescription[]>>>;
+
 /** Indexes, by collection. Partial ones hold only documents that have the field, so parked runs cost the queue nothing. */
-const INDEXES: Readonly<Partial<Record<keyof Collections, readonly IndexDescription[]>>> = {
+const OF_RUNS: Indexes = {
   runs: [
     { name: "ready", key: { queue: 1, fp: 1, priority: -1, due: 1 }, partialFilterExpression: exists("due") },
     { name: "lanes", key: { lane: 1, queue: 1, fp: 1, priority: -1, due: 1 }, partialFilterExpression: exists("due") },
@@ -43,15 +45,32 @@ const INDEXES: Readonly<Partial<Record<keyof Collections, readonly IndexDescript
   queues: [{ name: "granting", key: { "grants.token": 1 }, partialFilterExpression: exists("grants") }],
 };
 
+const OF_ITEMS: Indexes = {
+  items: [{ name: "expiring", key: { expiresAt: 1 }, partialFilterExpression: exists("expiresAt") }],
+  quota_accounts: [{ name: "touched", key: { updatedAt: 1 } }],
+  quota_holds: [
+    { name: "life", key: { life: 1 } },
+    { name: "graves", key: { grave: 1 }, partialFilterExpression: exists("grave") },
+  ],
+};
+
+async function createIndexes({ in: collections }: Base, all: Indexes): Promise<void> {
+  for (const [name, indexes] of Object.entries(all)) {
+    await collections[name as keyof Collections].createIndexes(indexes);
+  }
+}
+
 /** In order; a released one is never changed. */
 const MIGRATIONS: readonly (Migration & { readonly apply: (base: Base) => Promise<void> })[] = [
   {
     version: 1,
     title: "runs, their history and their queue",
-    apply: async ({ in: collections }) => {
-      for (const [name, indexes] of Object.entries(INDEXES))
-        await collections[name as keyof Collections].createIndexes(indexes);
-    },
+    apply: (base) => createIndexes(base, OF_RUNS),
+  },
+  {
+    version: 2,
+    title: "items and the quota ledger",
+    apply: (base) => createIndexes(base, OF_ITEMS),
   },
 ];
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

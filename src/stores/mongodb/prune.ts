@@ -1,6 +1,7 @@
 import { END_STATUSES, type EndStatus } from "../../domain/run.ts";
 import type { Base } from "./base.ts";
 import type { RunDocument } from "./documents.ts";
+import { expireItems } from "./items.ts";
 import { dropBlobs } from "./texts.ts";
 
 /** Runs deleted at a time: long commands hold up others. */
@@ -23,6 +24,7 @@ export async function prune(
   base: Base,
   { endedBefore, limit = Number.POSITIVE_INFINITY, statuses = END_STATUSES }: Pruning,
 ): Promise<number> {
+  await expireItems(base);
   await clearGraves(base);
   let pruned = 0;
   let from: { readonly endedAt: number; readonly _id: string } | undefined;

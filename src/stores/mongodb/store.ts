@@ -3,6 +3,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import { type Capabilities, MONGODB } from "../../ports/capabilities.ts";
+import type { Item, ItemQuery, ItemRef, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, Settlement } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import type { QueueRules } from "../../ports/queue-rules.ts";
 import type {
@@ -42,10 +44,13 @@ import { commit } from "./commit.ts";
 import { putDefinitions, readDefinition } from "./definitions.ts";
 import type { MongoDatabase, OwnClient } from "./driver.ts";
 import { type GuardedPlace, guardLease } from "./guard.ts";
+import { getItems, listItems, Puts, removeItems } from "./items.ts";
+import { balances, Ledger } from "./ledger.ts";
 import { listRuns } from "./list.ts";
 import { signal } from "./mailbox.ts";
 import { migrate } from "./migrations.ts";
 import { prune, type Pruning } from "./prune.ts";
+import { pruneAccounts } from "./prune-accounts.ts";
 import { putQueueRules, queueRules } from "./queues.ts";
 import { childrenOf, fibersOf, history, loadRun, messagesOf } from "./reading.ts";
 import { revive } from "./revive.ts";
@@ -74,6 +79,8 @@ export class MongoStore implements Store {
   readonly #parts: Parts;
   readonly #base: Base;
   readonly #runs: Runs;
+  readonly #puts: Puts;
+  readonly #ledger: Ledger;
   #closed = false;
   /** Claims of one process wait for each other: they would look at the same rows. */
   #claiming: Promise<unknown> = Promise.resolve();
@@ -82,6 +89,8 @@ export class MongoStore implements Store {
     this.#parts = parts;
     this.#base = parts.base;
     this.#runs = new Runs(parts.base);
+    this.#puts = new Puts(parts.base);
+    this.#ledger = new Ledger(parts.base);
     const { guarding } = parts;
     if (guarding !== undefined) {
       this.guard = (request) => guardLease({ ...guarding, offsetMs: parts.base.now() - Date.now() }, request);
@@ -216,6 +225,38 @@ export class MongoStore implements Store {
 
   moveSchedule(seen: ScheduleRecord, next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">): Promise<boolean> {
     return this.#do((base) => moveSchedule(base, seen, next));
+  }
+
+  getItems(refs: readonly ItemRef[]): Promise<readonly (Item | undefined)[]> {
+    return this.#do((base) => getItems(base, refs));
+  }
+
+  putItems(items: readonly NewItem[]): Promise<readonly PutItemOutcome[]> {
+    return this.#do(async () => this.#puts.put(items));
+  }
+
+  removeItems(refs: readonly ItemRef[]): Promise<number> {
+    return this.#do((base) => removeItems(base, refs));
+  }
+
+  listItems(query: ItemQuery): Promise<readonly Item[]> {
+    return this.#do((base) => listItems(base, query));
+  }
+
+  hold(holds: readonly Hold[]): Promise<readonly HoldOutcome[]> {
+    return this.#do(async () => this.#ledger.hold(holds));
+  }
+
+  settleHolds(holds: readonly Settlement[]): Promise<number> {
+    return this.#do(async () => this.#ledger.settle(holds));
+  }
+
+  balances(prefix = ""): Promise<readonly Balance[]> {
+    return this.#do((base) => balances(base, prefix));
+  }
+
+  pruneAccounts(untouchedSince: number): Promise<number> {
+    return this.#do((base) => pruneAccounts(base, untouchedSince));
   }
 
   subscribe(wake: (hint: WakeHint) => void): () => void {
