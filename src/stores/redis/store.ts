@@ -2,8 +2,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { EndStatus, RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import type { Capabilities } from "../../ports/capabilities.ts";
-import type { Item, ItemQuery, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
-import type { Balance, Hold, HoldOutcome, QuotaLedger, Settlement } from "../../ports/ledger.ts";
+import type { Item, ItemQuery, ItemRef, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, Settlement } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import type {
   ClaimRequest,
@@ -68,7 +68,7 @@ export interface RedisStoreParts {
  * Somebody who flushes the database takes everything with it: runs are unknown then, and workers learn from the next answer that
  * they are `lost`, and register again.
  */
-export class RedisStore implements ShardStore, ItemStore, QuotaLedger {
+export class RedisStore implements ShardStore {
   readonly capabilities: Capabilities;
   readonly guard?: (request: GuardRequest) => LeaseGuard;
   readonly #session: Session;
