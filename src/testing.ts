@@ -21,5 +21,7 @@ export { storeConformance } from "./testing/conformance/conformance.ts";
 export type { TestApi } from "./testing/conformance/api.ts";
 export type { Aspect, Scratch, UnderTest } from "./testing/conformance/under-test.ts";
 export { checkInvariants, type CheckOptions } from "./engine/invariants.ts";
+export type * from "./ports/items.ts";
+export type * from "./ports/ledger.ts";
 export type * from "./ports/queue.ts";
 export type * from "./ports/store.ts";

@@ -3,6 +3,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../domain/ids.ts";
 import type { EndStatus, Metadata, OpenWait, ParentRef, RunRecord, RunStatus } from "../domain/run.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Capabilities } from "./capabilities.ts";
+import type { ItemStore } from "./items.ts";
+import type { QuotaLedger } from "./ledger.ts";
 import type { MigrateOptions, MigrationReport } from "./migration.ts";
 import type { TaskQueue } from "./queue.ts";
 import type { ScheduleStore } from "./schedule.ts";
@@ -77,7 +79,8 @@ export interface RunStore {
   revive(revival: Revival): Promise<"revived" | "not-ended" | "unknown">;
   /**
    * Deletes terminal runs that ended before `endedBefore`, with their history; unreferenced blobs go too. Never touches others,
-   * nor a child run whose parent waits for a reply (`parent.reply`) and has not ended.
+   * nor a child run whose parent waits for a reply (`parent.reply`) and has not ended. Removes all items that have expired, too,
+   * which neither count nor have a limit.
    */
   prune(options: {
     readonly endedBefore: number;
@@ -108,7 +111,7 @@ export interface RunStore {
 }
 
 /** One backend behind its named ports, joined by `commit`. */
-export interface Store extends RunStore, TaskQueue, ScheduleStore, AsyncDisposable {}
+export interface Store extends RunStore, TaskQueue, ScheduleStore, ItemStore, QuotaLedger, AsyncDisposable {}
 
 export interface WakeHint {
   /** Fibers may be ready to claim. */

@@ -4,8 +4,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import { type Capabilities, MEMORY } from "../../ports/capabilities.ts";
-import type { Item, ItemQuery, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
-import type { Balance, Hold, HoldOutcome, QuotaLedger, Settlement } from "../../ports/ledger.ts";
+import type { Item, ItemQuery, ItemRef, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, Settlement } from "../../ports/ledger.ts";
 import { type MigrateOptions, type MigrationReport, versionToReach } from "../../ports/migration.ts";
 import { refuseUnsendable } from "../../ports/new-message.ts";
 import { unplaceable } from "../../ports/new-run.ts";
@@ -60,7 +60,7 @@ export interface MemoryStoreOptions {
  * Every operation happens in one synchronous step, which is what makes it atomic.
  * Source: Fluxo, in-memory store and queue.
  */
-export class MemoryStore implements ShardStore, ItemStore, QuotaLedger {
+export class MemoryStore implements ShardStore {
   readonly capabilities: Capabilities = MEMORY;
   readonly #tables: Tables;
   readonly #commit: Commit;

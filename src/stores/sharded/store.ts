@@ -4,6 +4,8 @@ import type { RunRecord } from "../../domain/run.ts";
 import type { Wire } from "../../domain/wire.ts";
 import type { Capabilities } from "../../ports/capabilities.ts";
 import { checkQuery, cursorAfter } from "../../ports/list-query.ts";
+import type { Item, ItemQuery, ItemRef, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, Settlement } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import type {
   ClaimRequest,
@@ -36,15 +38,16 @@ import type {
   Transition,
   WakeHint,
 } from "../../ports/store.ts";
-import { byShard } from "./batch.ts";
 import { Carrier } from "./carrier.ts";
 import { claimAround } from "./claim.ts";
 import { ShardedCommit } from "./commit.ts";
+import { Kept } from "./kept.ts";
 import { guardAll, Leases } from "./leases.ts";
 import { askAll, askReachable, Member } from "./member.ts";
 import { shardOf } from "./place.ts";
 import { type PruneOptions, pruneShard } from "./prune.ts";
 import { Relay } from "./relay.ts";
+import { scatterEach } from "./scatter.ts";
 import { Sweeper } from "./sweeper.ts";
 
 /**
@@ -65,6 +68,7 @@ export class ShardedStore implements Store {
   readonly #leases: Leases;
   readonly #relay: Relay;
   readonly #sweeper: Sweeper;
+  readonly #kept: Kept;
   readonly #migrated: () => Promise<void>;
   #claims = 0;
 
@@ -81,6 +85,7 @@ export class ShardedStore implements Store {
     this.#relay = new Relay(this.#members, this.#carrier);
     this.#leases = new Leases(this.#members, this.#first);
     this.#sweeper = new Sweeper(this.#members, this.#relay);
+    this.#kept = new Kept(this.#members);
     this.#migrated = migrated;
     const commit = new ShardedCommit(
       (run) => this.partitionOf(run),
@@ -112,24 +117,14 @@ export class ShardedStore implements Store {
     return report;
   }
 
-  async createRuns(runs: readonly NewRun[]): Promise<readonly CreateOutcome[]> {
-    const outcomes: CreateOutcome[] = [];
-    const indexed = runs.map((run, index) => ({ run, index }));
-    const shares = [...byShard(indexed, ({ run }) => this.partitionOf(run.id))];
-    const answers = await Promise.allSettled(
-      shares.map(async ([shard, share]) => {
-        const carried = await Promise.all(share.map(async ({ run }) => this.#carrier.run(run)));
-        return this.#members[shard]?.ask((store) => store.createRuns(carried));
-      }),
-    );
-    for (const [i, answer] of answers.entries()) {
-      if (answer.status === "rejected") throw answer.reason;
-      for (const [j, { index }] of (shares[i]?.[1] ?? []).entries()) {
-        const outcome = answer.value?.[j];
-        if (outcome !== undefined) outcomes[index] = outcome;
-      }
-    }
-    return outcomes;
+  createRuns(runs: readonly NewRun[]): Promise<readonly CreateOutcome[]> {
+    return scatterEach(this.#members, runs, {
+      place: ({ id }) => this.partitionOf(id),
+      ask: async (member, share) => {
+        const carried = await Promise.all(share.map(async (run) => this.#carrier.run(run)));
+        return member.ask((store) => store.createRuns(carried));
+      },
+    });
   }
 
   commit(batch: readonly Transition[]): Promise<readonly CommitOutcome[]> {
@@ -188,6 +183,7 @@ export class ShardedStore implements Store {
       const record = await this.load(run);
       return record !== undefined && record.endedAt === undefined;
     };
+    await askAll(this.#members, (store) => store.prune({ endedBefore: 0, limit: 0 })); // expired items, and no runs
     let pruned = 0;
     for (const member of this.#members) {
       pruned += await pruneShard(member, { ...options, limit: limit - pruned }, { relay: this.#relay, goesOn });
@@ -270,6 +266,38 @@ export class ShardedStore implements Store {
 
   moveSchedule(seen: ScheduleRecord, next: Pick<ScheduleRecord, "nextAt" | "lastAt" | "lastRun">): Promise<boolean> {
     return this.#first.ask((store) => store.moveSchedule(seen, next));
+  }
+
+  getItems(refs: readonly ItemRef[]): Promise<readonly (Item | undefined)[]> {
+    return this.#kept.getItems(refs);
+  }
+
+  putItems(items: readonly NewItem[]): Promise<readonly PutItemOutcome[]> {
+    return this.#kept.putItems(items);
+  }
+
+  removeItems(refs: readonly ItemRef[]): Promise<number> {
+    return this.#kept.removeItems(refs);
+  }
+
+  listItems(query: ItemQuery): Promise<readonly Item[]> {
+    return this.#kept.listItems(query);
+  }
+
+  hold(holds: readonly Hold[]): Promise<readonly HoldOutcome[]> {
+    return this.#kept.hold(holds);
+  }
+
+  settleHolds(holds: readonly Settlement[]): Promise<number> {
+    return this.#kept.settleHolds(holds);
+  }
+
+  balances(prefix?: string): Promise<readonly Balance[]> {
+    return this.#kept.balances(prefix);
+  }
+
+  pruneAccounts(untouchedSince: number): Promise<number> {
+    return this.#kept.pruneAccounts(untouchedSince);
   }
 
   subscribe(wake: (hint: WakeHint) => void): () => void {

@@ -5,8 +5,8 @@ import type { FiberKey, Fingerprint, RunId, WorkerId } from "../../domain/ids.ts
 import type { EndStatus, RunRecord } from "../../domain/run.ts";
 import { type Capabilities, SQLITE } from "../../ports/capabilities.ts";
 import type { Wire } from "../../domain/wire.ts";
-import type { Item, ItemQuery, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
-import type { Balance, Hold, HoldOutcome, QuotaLedger, Settlement } from "../../ports/ledger.ts";
+import type { Item, ItemQuery, ItemRef, NewItem, PutItemOutcome } from "../../ports/items.ts";
+import type { Balance, Hold, HoldOutcome, Settlement } from "../../ports/ledger.ts";
 import type { MigrateOptions, MigrationReport } from "../../ports/migration.ts";
 import { refuseUnsendable } from "../../ports/new-message.ts";
 import type {
@@ -63,7 +63,7 @@ import { allWorkers, anyExpired, heartbeat, register, release, sweep } from "./w
 import { Work } from "./work.ts";
 
 /** The contract on one SQLite file. Each operation is synchronous inside, so a process never waits for itself. */
-export class SqliteStore implements Store, ItemStore, QuotaLedger {
+export class SqliteStore implements Store {
   readonly capabilities: Capabilities = SQLITE;
   readonly #db: Connection;
   readonly #now: () => number;

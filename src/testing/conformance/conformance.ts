@@ -7,6 +7,7 @@ import { atomic, fence } from "./fence.ts";
 import { childRuns, forks } from "./forks.ts";
 import { governedModel } from "./governed-model.ts";
 import { governedBirth, governedDue, governedStops } from "./governed-rows.ts";
+import { itemModel, ledgerModel } from "./kept-model.ts";
 import { lanes } from "./lanes.ts";
 import { itemExpiry, rejectedItems } from "./item-expiry.ts";
 import { itemLists, items, itemTexts } from "./items.ts";
@@ -77,9 +78,11 @@ const SUITES: readonly AspectSuite[] = [
   itemLists,
   itemExpiry,
   rejectedItems,
+  itemModel,
   ledger,
   ledgerOnce,
   ledgerRetention,
+  ledgerModel,
   transact,
   shard,
   migrating,

@@ -1,16 +1,8 @@
 import { encode, type Wire } from "../../domain/wire.ts";
 import type { Item, ItemRef, ItemStore, NewItem, PutItemOutcome } from "../../ports/items.ts";
-import type { Store } from "../../ports/store.ts";
 import { START_MS } from "./records.ts";
-import { rejection, type Scene } from "./scene.ts";
+import { rejection } from "./scene.ts";
 import type { AspectSuite } from "./suite.ts";
-
-const isItemStore = (store: Store): store is Store & ItemStore => "putItems" in store;
-
-export function itemsOf({ store }: Scene): ItemStore {
-  if (isItemStore(store)) return store;
-  throw new Error("expected a store that keeps items");
-}
 
 const COLLECTION = "notes";
 
@@ -121,68 +113,68 @@ export const items: AspectSuite = {
   aspect: "items",
   title: "keeps items",
   define({ it, expect }) {
-    it("knows none at first", async (scene) => {
-      expect(await itemsOf(scene).getItems([ref(), ref("other")])).toEqual([undefined, undefined]);
-      expect(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 10 })).toEqual([]);
-      expect(await itemsOf(scene).removeItems([ref()])).toBe(0);
+    it("knows none at first", async ({ store }) => {
+      expect(await store.getItems([ref(), ref("other")])).toEqual([undefined, undefined]);
+      expect(await store.listItems({ collection: COLLECTION, limit: 10 })).toEqual([]);
+      expect(await store.removeItems([ref()])).toBe(0);
     });
 
-    it("shows an item as it was put", async (scene) => {
-      scene.clock.advance(7);
-      expect(await itemsOf(scene).putItems([newItem({ expiresAt: START_MS + 500 })])).toEqual([stored(1)]);
+    it("shows an item as it was put", async ({ store, clock }) => {
+      clock.advance(7);
+      expect(await store.putItems([newItem({ expiresAt: START_MS + 500 })])).toEqual([stored(1)]);
       const expected = { ...newItem(), version: 1, updatedAt: START_MS + 7, expiresAt: START_MS + 500 };
-      expect(await itemsOf(scene).getItems([ref()])).toEqual([expected]);
-      expect(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 10 })).toEqual([expected]);
+      expect(await store.getItems([ref()])).toEqual([expected]);
+      expect(await store.listItems({ collection: COLLECTION, limit: 10 })).toEqual([expected]);
     });
 
-    it("counts versions, and replaces an item whole", async (scene) => {
-      await itemsOf(scene).putItems([newItem({ expiresAt: START_MS + 500 })]);
-      scene.clock.advance(1);
-      expect(await itemsOf(scene).putItems([newItem({ value: [2] })])).toEqual([stored(2)]);
-      expect(await itemsOf(scene).putItems([newItem({ value: [2] })])).toEqual([stored(3)]);
-      const [item] = await itemsOf(scene).getItems([ref()]);
+    it("counts versions, and replaces an item whole", async ({ store, clock }) => {
+      await store.putItems([newItem({ expiresAt: START_MS + 500 })]);
+      clock.advance(1);
+      expect(await store.putItems([newItem({ value: [2] })])).toEqual([stored(2)]);
+      expect(await store.putItems([newItem({ value: [2] })])).toEqual([stored(3)]);
+      const [item] = await store.getItems([ref()]);
       expect(item).toEqual({ ...newItem({ value: [2] }), version: 3, updatedAt: START_MS + 1 });
       expect(item !== undefined && "expiresAt" in item).toBe(false);
     });
 
-    it("answers in the order asked, as often as asked", async (scene) => {
-      await putKeys(itemsOf(scene), ["a", "b"]);
-      const found = await itemsOf(scene).getItems([ref("b"), ref("none"), ref("a"), ref("b")]);
+    it("answers in the order asked, as often as asked", async ({ store }) => {
+      await putKeys(store, ["a", "b"]);
+      const found = await store.getItems([ref("b"), ref("none"), ref("a"), ref("b")]);
       expect(found.map((item) => item?.key)).toEqual(["b", undefined, "a", "b"]);
-      expect(await itemsOf(scene).getItems([])).toEqual([]);
+      expect(await store.getItems([])).toEqual([]);
     });
 
-    it("tells collections apart", async (scene) => {
-      await itemsOf(scene).putItems([newItem({ value: 1 }), newItem({ collection: "other", value: 2 })]);
-      const found = await itemsOf(scene).getItems([ref(), ref("key-1", "other"), ref("key-1", "none")]);
+    it("tells collections apart", async ({ store }) => {
+      await store.putItems([newItem({ value: 1 }), newItem({ collection: "other", value: 2 })]);
+      const found = await store.getItems([ref(), ref("key-1", "other"), ref("key-1", "none")]);
       expect(found.map((item) => item?.value)).toEqual([1, 2, undefined]);
-      expect(await itemsOf(scene).removeItems([ref()])).toBe(1);
-      expect(await itemsOf(scene).listItems({ collection: "other", limit: 10 })).toMatchObject([{ value: 2 }]);
-      expect(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 10 })).toEqual([]);
+      expect(await store.removeItems([ref()])).toBe(1);
+      expect(await store.listItems({ collection: "other", limit: 10 })).toMatchObject([{ value: 2 }]);
+      expect(await store.listItems({ collection: COLLECTION, limit: 10 })).toEqual([]);
     });
 
-    it("takes a batch as if its items came one after another", async (scene) => {
+    it("takes a batch as if its items came one after another", async ({ store }) => {
       const batch = [{}, { ifVersion: 1 }, { ifVersion: 1 }, { ifVersion: 2, value: "last" }].map(newItem);
-      expect(await itemsOf(scene).putItems(batch)).toEqual([stored(1), stored(2), CONFLICT, stored(3)]);
-      expect(await itemsOf(scene).getItems([ref()])).toMatchObject([{ value: "last", version: 3 }]);
-      expect(await itemsOf(scene).putItems([])).toEqual([]);
+      expect(await store.putItems(batch)).toEqual([stored(1), stored(2), CONFLICT, stored(3)]);
+      expect(await store.getItems([ref()])).toMatchObject([{ value: "last", version: 3 }]);
+      expect(await store.putItems([])).toEqual([]);
     });
 
-    it("takes a thousand in one call", async (scene) => {
+    it("takes a thousand in one call", async ({ store }) => {
       const keys = Array.from({ length: 1_000 }, (_, i) => `key-${i}`);
-      const outcomes = await itemsOf(scene).putItems(keys.map((key) => newItem({ key, value: key })));
+      const outcomes = await store.putItems(keys.map((key) => newItem({ key, value: key })));
       expect(outcomes.filter(({ status }) => status === "stored").length).toBe(1_000);
-      const found = await itemsOf(scene).getItems(keys.map((key) => ref(key)));
+      const found = await store.getItems(keys.map((key) => ref(key)));
       expect(found.map((item) => item?.value)).toEqual(keys);
-      expect(await itemsOf(scene).removeItems(keys.map((key) => ref(key)))).toBe(1_000);
+      expect(await store.removeItems(keys.map((key) => ref(key)))).toBe(1_000);
     });
 
-    it("removes items, counts those that were there, and begins anew", async (scene) => {
-      await putKeys(itemsOf(scene), ["a", "b", "c"]);
-      expect(await itemsOf(scene).removeItems([ref("a"), ref("none"), ref("c"), ref("a")])).toBe(2);
-      expect(keysOf(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 10 }))).toEqual(["b"]);
-      expect(await itemsOf(scene).removeItems([])).toBe(0);
-      expect(await itemsOf(scene).putItems([newItem({ key: "a" })])).toEqual([stored(1)]);
+    it("removes items, counts those that were there, and begins anew", async ({ store }) => {
+      await putKeys(store, ["a", "b", "c"]);
+      expect(await store.removeItems([ref("a"), ref("none"), ref("c"), ref("a")])).toBe(2);
+      expect(keysOf(await store.listItems({ collection: COLLECTION, limit: 10 }))).toEqual(["b"]);
+      expect(await store.removeItems([])).toBe(0);
+      expect(await store.putItems([newItem({ key: "a" })])).toEqual([stored(1)]);
     });
 
     const conditions: readonly (readonly [
@@ -200,42 +192,40 @@ export const items: AspectSuite = {
       ["does not replace what is not there", 0, 1, CONFLICT, undefined],
     ];
     for (const [what, before, ifVersion, outcome, left] of conditions) {
-      it(what, async (scene) => {
-        for (let i = 0; i < before; i++) await itemsOf(scene).putItems([newItem({ value: "old" })]);
-        expect(await itemsOf(scene).putItems([newItem({ ifVersion, value: "new" })])).toEqual([outcome]);
-        const [item] = await itemsOf(scene).getItems([ref()]);
+      it(what, async ({ store }) => {
+        for (let i = 0; i < before; i++) await store.putItems([newItem({ value: "old" })]);
+        expect(await store.putItems([newItem({ ifVersion, value: "new" })])).toEqual([outcome]);
+        const [item] = await store.getItems([ref()]);
         expect(item?.value).toBe(left);
       });
     }
 
     for (const ifVersion of [0, 1]) {
-      it(`lets one of many win that put over version ${ifVersion} at the same time`, async (scene) => {
-        if (ifVersion === 1) await itemsOf(scene).putItems([newItem()]);
-        const puts = Array.from({ length: 16 }, async (_, value) =>
-          itemsOf(scene).putItems([newItem({ ifVersion, value })]),
-        );
+      it(`lets one of many win that put over version ${ifVersion} at the same time`, async ({ store }) => {
+        if (ifVersion === 1) await store.putItems([newItem()]);
+        const puts = Array.from({ length: 16 }, async (_, value) => store.putItems([newItem({ ifVersion, value })]));
         const outcomes = (await Promise.all(puts)).flat();
         expect(outcomes.filter(({ status }) => status === "stored")).toEqual([stored(ifVersion + 1)]);
         const value = outcomes.findIndex(({ status }) => status === "stored");
-        expect(await itemsOf(scene).getItems([ref()])).toMatchObject([{ value, version: ifVersion + 1 }]);
+        expect(await store.getItems([ref()])).toMatchObject([{ value, version: ifVersion + 1 }]);
       });
     }
 
-    it("loses no version of many that are put at the same time", async (scene) => {
-      const puts = Array.from({ length: 16 }, async (_, value) => itemsOf(scene).putItems([newItem({ value })]));
+    it("loses no version of many that are put at the same time", async ({ store }) => {
+      const puts = Array.from({ length: 16 }, async (_, value) => store.putItems([newItem({ value })]));
       const outcomes = (await Promise.all(puts)).flat();
       const versions = outcomes.map((outcome) => (outcome.status === "stored" ? outcome.version : 0));
       expect(versions.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
-      expect(await itemsOf(scene).getItems([ref()])).toMatchObject([{ version: 16, value: versions.indexOf(16) }]);
+      expect(await store.getItems([ref()])).toMatchObject([{ version: 16, value: versions.indexOf(16) }]);
     });
 
-    it("takes batches of the same keys at the same time, in whatever order they name them", async (scene) => {
+    it("takes batches of the same keys at the same time, in whatever order they name them", async ({ store }) => {
       const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`);
       const batches = Array.from({ length: 8 }, async (_, i) =>
-        itemsOf(scene).putItems((i % 2 === 0 ? keys : keys.toReversed()).map((key) => newItem({ key, value: i }))),
+        store.putItems((i % 2 === 0 ? keys : keys.toReversed()).map((key) => newItem({ key, value: i }))),
       );
       expect((await Promise.all(batches)).flat().filter(({ status }) => status === "stored").length).toBe(160);
-      const found = await itemsOf(scene).listItems({ collection: COLLECTION, limit: 100 });
+      const found = await store.listItems({ collection: COLLECTION, limit: 100 });
       expect(found.map(({ version }) => version)).toEqual(keys.map(() => 8));
     });
   },
@@ -246,10 +236,10 @@ export const itemTexts: AspectSuite = {
   title: "returns items as it was given them",
   define({ it, expect }) {
     for (const [what, value] of VALUES) {
-      it(`keeps ${what} in an item`, async (scene) => {
-        expect(await itemsOf(scene).putItems([newItem({ value })])).toEqual([stored(1)]);
-        const [got] = await itemsOf(scene).getItems([ref()]);
-        const [listed] = await itemsOf(scene).listItems({ collection: COLLECTION, limit: 1 });
+      it(`keeps ${what} in an item`, async ({ store }) => {
+        expect(await store.putItems([newItem({ value })])).toEqual([stored(1)]);
+        const [got] = await store.getItems([ref()]);
+        const [listed] = await store.listItems({ collection: COLLECTION, limit: 1 });
         expect([got, listed].map((item) => JSON.stringify(item?.value) === JSON.stringify(value))).toEqual([
           true,
           true,
@@ -257,45 +247,45 @@ export const itemTexts: AspectSuite = {
       });
     }
 
-    it("keeps keys of every character apart, and in code point order", async (scene) => {
-      await putKeys(itemsOf(scene), ODD_KEYS.toReversed());
-      const found = await itemsOf(scene).getItems(ODD_KEYS.map((key) => ref(key)));
+    it("keeps keys of every character apart, and in code point order", async ({ store }) => {
+      await putKeys(store, ODD_KEYS.toReversed());
+      const found = await store.getItems(ODD_KEYS.map((key) => ref(key)));
       expect(found.map((item) => [item?.key, item?.value])).toEqual(ODD_KEYS.map((key) => [key, key]));
-      expect(keysOf(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 1_000 }))).toEqual(ODD_KEYS);
-      for (const key of ODD_KEYS) expect(await itemsOf(scene).removeItems([ref(key)])).toBe(1);
-      expect(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 10 })).toEqual([]);
+      expect(keysOf(await store.listItems({ collection: COLLECTION, limit: 1_000 }))).toEqual(ODD_KEYS);
+      for (const key of ODD_KEYS) expect(await store.removeItems([ref(key)])).toBe(1);
+      expect(await store.listItems({ collection: COLLECTION, limit: 10 })).toEqual([]);
     });
 
-    it("goes on after any key", async (scene) => {
-      await putKeys(itemsOf(scene), ODD_KEYS);
+    it("goes on after any key", async ({ store }) => {
+      await putKeys(store, ODD_KEYS);
       const seen: string[] = [];
       for (;;) {
         const after = seen.at(-1);
         const query = { collection: COLLECTION, limit: 1, ...(after !== undefined && { after }) };
-        const page = await itemsOf(scene).listItems(query);
+        const page = await store.listItems(query);
         if (page.length === 0) break;
         seen.push(...keysOf(page));
       }
       expect(seen).toEqual(ODD_KEYS);
     });
 
-    it("finds what begins with any text", async (scene) => {
-      await putKeys(itemsOf(scene), ODD_KEYS);
+    it("finds what begins with any text", async ({ store }) => {
+      await putKeys(store, ODD_KEYS);
       for (const prefix of ODD_KEYS) {
-        const found = await itemsOf(scene).listItems({ collection: COLLECTION, prefix, limit: 1_000 });
+        const found = await store.listItems({ collection: COLLECTION, prefix, limit: 1_000 });
         expect(keysOf(found)).toEqual(ODD_KEYS.filter((key) => key.startsWith(prefix)));
       }
     });
 
-    it("takes no character for the beginning of another", async (scene) => {
-      await putKeys(itemsOf(scene), ["\ud83d", "\ud83dz", "🙂"]);
-      const found = await itemsOf(scene).listItems({ collection: COLLECTION, prefix: "\ud83d", limit: 10 });
+    it("takes no character for the beginning of another", async ({ store }) => {
+      await putKeys(store, ["\ud83d", "\ud83dz", "🙂"]);
+      const found = await store.listItems({ collection: COLLECTION, prefix: "\ud83d", limit: 10 });
       expect(keysOf(found)).toEqual(["\ud83d", "\ud83dz"]);
     });
 
-    it("keeps a key of full length", async (scene) => {
-      await putKeys(itemsOf(scene), [LONGEST, LONGEST.slice(1)]);
-      expect(await itemsOf(scene).getItems([ref(LONGEST)])).toMatchObject([{ key: LONGEST, value: LONGEST }]);
+    it("keeps a key of full length", async ({ store }) => {
+      await putKeys(store, [LONGEST, LONGEST.slice(1)]);
+      expect(await store.getItems([ref(LONGEST)])).toMatchObject([{ key: LONGEST, value: LONGEST }]);
     });
 
     for (const [what, bad] of [
@@ -303,17 +293,17 @@ export const itemTexts: AspectSuite = {
       ["a key that is too long", { key: `${LONGEST}x` }],
       ["an end that is not a number", { expiresAt: Number.NaN }],
     ] as const) {
-      it(`rejects an item with ${what}, and keeps its neighbours`, async (scene) => {
+      it(`rejects an item with ${what}, and keeps its neighbours`, async ({ store }) => {
         const batch = [newItem({ key: "a" }), newItem(bad), newItem({ key: "b" })];
-        const outcomes = await itemsOf(scene).putItems(batch);
+        const outcomes = await store.putItems(batch);
         expect(outcomes).toMatchObject([
           stored(1),
           { status: "rejected", error: { code: "OPTION_INVALID" } },
           stored(1),
         ]);
-        expect(keysOf(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 10 }))).toEqual(["a", "b"]);
-        expect(await itemsOf(scene).getItems([ref(batch[1]?.key)])).toEqual([undefined]);
-        expect(await itemsOf(scene).removeItems([ref(batch[1]?.key)])).toBe(0);
+        expect(keysOf(await store.listItems({ collection: COLLECTION, limit: 10 }))).toEqual(["a", "b"]);
+        expect(await store.getItems([ref(batch[1]?.key)])).toEqual([undefined]);
+        expect(await store.removeItems([ref(batch[1]?.key)])).toBe(0);
       });
     }
   },
@@ -323,13 +313,13 @@ export const itemLists: AspectSuite = {
   aspect: "items",
   title: "lists items",
   define({ it, expect }) {
-    it("lists by key, page by page, a thousand at a time", async (scene) => {
+    it("lists by key, page by page, a thousand at a time", async ({ store }) => {
       const keys = Array.from({ length: 2_100 }, (_, i) => `key-${String(i).padStart(4, "0")}`);
-      for (let from = 0; from < keys.length; from += 700) await putKeys(itemsOf(scene), keys.slice(from, from + 700));
+      for (let from = 0; from < keys.length; from += 700) await putKeys(store, keys.slice(from, from + 700));
       const pages: (readonly string[])[] = [];
       for (const after of [undefined, keys[999], keys[1_999]]) {
         const query = { collection: COLLECTION, limit: 1_000, ...(after !== undefined && { after }) };
-        pages.push(keysOf(await itemsOf(scene).listItems(query)));
+        pages.push(keysOf(await store.listItems(query)));
       }
       expect(pages.map(({ length }) => length)).toEqual([1_000, 1_000, 100]);
       expect(pages.flat()).toEqual(keys);
@@ -351,18 +341,16 @@ export const itemLists: AspectSuite = {
       ["of a prefix that is none", { prefix: "a/%" }, []],
     ];
     for (const [what, query, found] of queries) {
-      it(`lists items ${what}`, async (scene) => {
-        await putKeys(itemsOf(scene), KEYS);
-        await putKeys(itemsOf(scene), KEYS, "other");
-        expect(keysOf(await itemsOf(scene).listItems({ collection: COLLECTION, limit: 1_000, ...query }))).toEqual(
-          found,
-        );
+      it(`lists items ${what}`, async ({ store }) => {
+        await putKeys(store, KEYS);
+        await putKeys(store, KEYS, "other");
+        expect(keysOf(await store.listItems({ collection: COLLECTION, limit: 1_000, ...query }))).toEqual(found);
       });
     }
 
     for (const limit of [0, 1_001, 1.5, Number.NaN]) {
-      it(`refuses a limit of ${limit}`, async (scene) => {
-        const listing = itemsOf(scene).listItems({ collection: COLLECTION, limit });
+      it(`refuses a limit of ${limit}`, async ({ store }) => {
+        const listing = store.listItems({ collection: COLLECTION, limit });
         expect((await rejection(listing)).code).toBe("OPTION_INVALID");
       });
     }

@@ -14,6 +14,8 @@ import {
   WORKER,
 } from "./records.ts";
 import { claimedCount, fill, govern } from "./governing.ts";
+import { newItem } from "./items.ts";
+import { newHold, spending } from "./ledger.ts";
 import { rejection, Scene } from "./scene.ts";
 import type { AspectSuite } from "./suite.ts";
 import { endRun, newEvent, park, transition } from "./transitions.ts";
@@ -103,6 +105,11 @@ const OPERATIONS: readonly (readonly [name: string, call: (store: Store) => Prom
   ],
   ["heartbeat", async (store) => store.heartbeat(WORKER, 1, 1_000)],
   ["sweep", async (store) => store.sweep()],
+  ["getItems", async (store) => store.getItems([{ collection: "notes", key: "key-1" }])],
+  ["putItems", async (store) => store.putItems([newItem()])],
+  ["listItems", async (store) => store.listItems({ collection: "notes", limit: 1 })],
+  ["hold", async (store) => store.hold([newHold()])],
+  ["balances", async (store) => store.balances()],
 ];
 
 export const closing: AspectSuite = {
@@ -231,6 +238,25 @@ export const reopening: AspectSuite = {
           status: "alive",
           cancelled: [],
         });
+      },
+    );
+
+    across(
+      "keeps items with their versions, and holds that were settled",
+      async ({ store, clock }) => {
+        await store.putItems([newItem(), newItem({ value: "second", expiresAt: START_MS + 10 })]);
+        await store.hold([newHold(), newHold({ id: "open" })]);
+        clock.advance(1);
+        await store.settleHolds([{ ...newHold(), spent: spending({ requests: 7 }) }]);
+      },
+      async ({ store }) => {
+        const { amount } = newHold();
+        const items = await store.listItems({ collection: newItem().collection, limit: 10 });
+        expect(items).toMatchObject([{ value: "second", version: 2, expiresAt: START_MS + 10 }]);
+        expect(await store.hold([newHold()])).toEqual([{ status: "held" }]);
+        expect(await store.balances()).toMatchObject([
+          { held: amount, spent: { requests: 7 }, updatedAt: START_MS + 1 },
+        ]);
       },
     );
 

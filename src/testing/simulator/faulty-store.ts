@@ -66,6 +66,14 @@ export function faultyStore(deps: FaultyStoreDeps): Store {
     schedules: () => call("schedules", [], () => store.schedules()),
     removeSchedule: (id) => call("removeSchedule", [id], () => store.removeSchedule(id)),
     moveSchedule: (seen, next) => call("moveSchedule", [seen.id, next], () => store.moveSchedule(seen, next)),
+    getItems: (refs) => call("getItems", [refs], () => store.getItems(refs)),
+    putItems: (items) => call("putItems", [items], () => store.putItems(items)),
+    removeItems: (refs) => call("removeItems", [refs], () => store.removeItems(refs)),
+    listItems: (query) => call("listItems", [query], () => store.listItems(query)),
+    hold: (holds) => call("hold", [holds], () => store.hold(holds)),
+    settleHolds: (holds) => call("settleHolds", [holds], () => store.settleHolds(holds)),
+    balances: (prefix) => call("balances", [prefix], () => store.balances(prefix)),
+    pruneAccounts: (since) => call("pruneAccounts", [since], () => store.pruneAccounts(since)),
     subscribe: (wake) =>
       store.subscribe((hint) => {
         if (process.alive && weather.hintArrives()) process.deliver(weather.latencyMs(), () => wake(hint));
