@@ -76,6 +76,16 @@ function standStill(name: string, collection: string): { readonly reached: Promi
   return { reached, goOn };
 }
 
+/** Asks again where the answer did not come. */
+async function insistently(ask: () => Promise<unknown>): Promise<void> {
+  try {
+    await ask();
+  } catch (error) {
+    expect(error).toMatchObject({ code: "STORE_UNAVAILABLE" });
+    await ask();
+  }
+}
+
 const item = (given: Partial<NewItem> = {}): NewItem => ({ collection: "notes", key: "a", value: 1, ...given });
 const requests = (number: number): Spending => ({ ...NOTHING_SPENT, requests: number });
 const holdOf = (id: string, given: Partial<Hold> = {}): Hold => ({
@@ -226,6 +236,32 @@ describe("accounts in a mongodb database (double)", () => {
         { account: "day", held: NOTHING_SPENT, spent: requests(1) },
         { account: "key", held: NOTHING_SPENT, spent: requests(1) },
       ]);
+    });
+  }
+
+  for (const fate of ["drop-before", "drop-after"] as const) {
+    test(`are right wherever the connection breaks, when whoever heard nothing asks again (${fate})`, async () => {
+      await using opened = await open();
+      const { store } = opened;
+      const perform = async (account: string, cut: number): Promise<number> => {
+        let commands = 0;
+        double.intercept = () => (commands++ === cut ? fate : "pass");
+        const ids = Array.from({ length: 111 }, (_, i) => `hold-${i}`);
+        for (const some of [ids.slice(0, 110), ids.slice(110)]) {
+          await insistently(async () => store.hold(some.map((id) => holdOf(id, { account }))));
+          await insistently(async () => store.settleHolds(some.map((id) => ({ ...settlementOf(id), account }))));
+        }
+        await insistently(async () => store.hold(ids.map((id) => holdOf(id, { account }))));
+        double.intercept = () => "pass";
+        return commands;
+      };
+      const commands = await perform("account", -1);
+      expect(commands).toBeGreaterThan(9);
+      for (let cut = 0; cut < commands; cut++) await perform(`account-${cut}`, cut);
+      const balances = await store.balances("account-");
+      expect(balances.map(({ spent, held }) => [spent, held])).toEqual(
+        Array.from({ length: commands }, () => [requests(111), NOTHING_SPENT]),
+      );
     });
   }
 
