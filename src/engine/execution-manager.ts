@@ -1,11 +1,10 @@
 import type { Ambient } from "../domain/ambient.ts";
 import { type ErrorCode, FlujoError } from "../domain/errors.ts";
 import { type Fact, messageName } from "../domain/event.ts";
-import { type Failure, failure, failureFrom } from "../domain/failure.ts";
+import { type Failure, failureFrom } from "../domain/failure.ts";
 import { invariant, ok, problem, type Result } from "../domain/result.ts";
 import { isEnd } from "../domain/run.ts";
-import { issuesText, validate } from "../domain/schema.ts";
-import { decode, encode, isBlobRef, type Wire } from "../domain/wire.ts";
+import { decode, isBlobRef, type Wire } from "../domain/wire.ts";
 import { childRunId } from "../planner/call.ts";
 import type { Doing, Fiber } from "../planner/fiber.ts";
 import { plan } from "../planner/plan.ts";
@@ -21,6 +20,7 @@ import type {
 import type { LeasedFiber } from "../ports/queue.ts";
 import type { FiberData, Lease, NewRun, RunStore, Transition } from "../ports/store.ts";
 import { fiberOf } from "./fiber-codec.ts";
+import { checkedOutput } from "./output-check.ts";
 import { checkStart, newRun } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Registry } from "./registry.ts";
@@ -111,7 +111,7 @@ export class ExecutionManager {
       case "collect":
         return { type: "collected", results: await this.#collect(resident, doing.call, doing.ordinals) };
       case "finish":
-        return this.#checkOutput(resident, value);
+        return checkedOutput(resident.definition, value);
       case "new":
       case "step":
       case "undo":
@@ -166,24 +166,6 @@ export class ExecutionManager {
       ends.push({ ordinal, outcome: record.status, ...(record.failure && { failure: record.failure }) });
     }
     return ends;
-  }
-
-  async #checkOutput({ definition }: Resident, value: Wire): Promise<Happened> {
-    if (definition.output === undefined) return { type: "checked", output: value };
-    try {
-      const checked = await validate(definition.output, decode(value));
-      if (checked.ok) return { type: "checked", output: encode(checked.value) };
-      return {
-        type: "refused",
-        failure: failure(
-          "OUTPUT_INVALID",
-          `the output does not satisfy the flow's schema: ${issuesText(checked.issues)}`,
-          { details: { issues: checked.issues } },
-        ),
-      };
-    } catch (thrown) {
-      return { type: "refused", failure: failureFrom(thrown, "OUTPUT_INVALID") };
-    }
   }
 
   /** The child runs of one call, or why their flow refuses one of them: then none of them starts. */

@@ -56,7 +56,16 @@ function heardAfter(heard: Set<number> | undefined, fact: Fact): Set<number> {
 
 function bornRoot(definition: Definition, { fiber }: Row, fact: Fact): Rebuilt {
   invariant(fiber === ROOT_FIBER, `fiber ${fiber} was spawned before it acted`);
-  const { deadlineAt, queue, priority, lane, limits, slice } = fact.type === "run.started" ? fact : {};
+  return { key: ROOT_FIBER, fiber: bornAs(definition, fact.type === "run.started" ? fact : {}) };
+}
+
+type Started = Extract<Fact, { type: "run.started" }>;
+
+/** The first fiber of a run as its first fact says. */
+export function bornAs(
+  definition: Definition,
+  { deadlineAt, queue, priority, lane, limits, slice }: Partial<Started>,
+): Fiber {
   const start = {
     root: true,
     ...(deadlineAt !== undefined && { deadlineAt }),
@@ -65,7 +74,7 @@ function bornRoot(definition: Definition, { fiber }: Row, fact: Fact): Rebuilt {
     ...(lane !== undefined && { lane }),
     ...(limits !== undefined && { quota: sliceOf({ limits }, slice ?? limits) }),
   };
-  return { key: ROOT_FIBER, fiber: newFiber({ path: definition.root.path, visit: "" }, start) };
+  return newFiber({ path: definition.root.path, visit: "" }, start);
 }
 
 function spawned(
