@@ -8,7 +8,7 @@ import type { PgClient } from "./driver.ts";
 import { isRowFault, storeError } from "./errors.ts";
 import type { Flags } from "./flags.ts";
 import { GET_ITEMS, PUT_ITEMS, REMOVE_ITEMS, SWEEP_ITEMS } from "./item-programs.ts";
-import { STORAGE_2, VERSION_2 } from "./keep-schema.ts";
+import { STORAGE_2, VERSION_2 } from "./kept-schema.ts";
 import { FORGET_ACCOUNTS, HOLD, SETTLE } from "./ledger-programs.ts";
 import { functionText, inSchema, type Program } from "./program.ts";
 import { BEST_OF_LANES, CLAIM_IN_TURN, CLAIMABLE, LEASED, LOOK, OPEN_LANES } from "./lane-programs.ts";
