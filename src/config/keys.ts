@@ -14,19 +14,27 @@ export interface WorkerSection {
   readonly maxDeliveries?: number;
 }
 
-type Kind = "text" | "count" | "duration" | "names";
+type Kind = "text" | "count" | "duration" | "names" | "flag" | "secret" | "governance mode" | "scrubbing";
 
 export interface Key {
   /** As flujo.toml writes it: `worker.batch_size`. */
   readonly path: string;
   readonly kind: Kind;
   readonly env: string;
+  /** A secret: it has no place in a file that is shared, and its value is never shown. */
+  readonly secret?: true;
 }
 
 const worker = (name: string, kind: Kind): Key => ({
   path: `worker.${name}`,
   kind,
   env: `FLUJO_WORKER_${name.toUpperCase()}`,
+});
+
+const governance = (name: string, kind: Kind): Key => ({
+  path: `governance_${name}`,
+  kind,
+  env: `FLUJO_GOVERNANCE_${name.toUpperCase()}`,
 });
 
 /** The one schema: whatever is not here is unknown, in the file and in the environment. */
@@ -42,6 +50,12 @@ export const KEYS: readonly Key[] = [
   worker("sweep", "duration"),
   worker("schedules", "duration"),
   worker("max_deliveries", "count"),
+  governance("mode", "governance mode"),
+  governance("pii_scrub", "scrubbing"),
+  governance("pii_strong", "flag"),
+  { ...governance("pii_key", "secret"), secret: true },
+  governance("tool_allowlist", "names"),
+  governance("policy_module", "text"),
 ];
 
 export const SECTIONS: readonly string[] = [...new Set(KEYS.flatMap(({ path }) => path.split(".").slice(0, -1)))];
@@ -50,12 +64,32 @@ export type Checked =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly expected: string };
 
+const SECRET_CHARACTERS = 16;
+const MODES = ["allow_all", "deny_all"];
+const SCRUBBED = ["model", "everywhere"];
+
 const EXPECTED: Readonly<Record<Kind, string>> = {
   text: "text that is not empty",
   count: "a whole number of at least 1",
   duration: 'milliseconds or text such as "10s", "5 minutes"',
   names: "a list of names",
+  flag: "true or false",
+  secret: `at least ${SECRET_CHARACTERS} characters`,
+  "governance mode": MODES.join(" or "),
+  scrubbing: `true, false, ${SCRUBBED.join(" or ")}`,
 };
+
+const FLAGS: Readonly<Record<string, boolean>> = {
+  1: true,
+  true: true,
+  yes: true,
+  on: true,
+  0: false,
+  false: false,
+  no: false,
+  off: false,
+};
+const flagOf = (text: string): boolean | string => FLAGS[text.trim().toLowerCase()] ?? text.trim();
 
 /** A value of flujo.toml. */
 export function checkValue(kind: Kind, value: unknown): Checked {
@@ -66,7 +100,12 @@ export function checkValue(kind: Kind, value: unknown): Checked {
 export function checkText(kind: Kind, text: string): Checked {
   switch (kind) {
     case "text":
+    case "secret":
+    case "governance mode":
       return checkValue(kind, text);
+    case "flag":
+    case "scrubbing":
+      return checkValue(kind, flagOf(text));
     case "count":
       return checkValue(kind, /^\d+$/.test(text.trim()) ? Number(text) : text);
     case "duration":
@@ -89,6 +128,14 @@ function isOfKind(kind: Kind, value: unknown): boolean {
       return isDuration(value);
     case "names":
       return Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === "string" && name !== "");
+    case "flag":
+      return typeof value === "boolean";
+    case "secret":
+      return typeof value === "string" && value.length >= SECRET_CHARACTERS;
+    case "governance mode":
+      return typeof value === "string" && MODES.includes(value);
+    case "scrubbing":
+      return typeof value === "boolean" || (typeof value === "string" && SCRUBBED.includes(value));
   }
 }
 

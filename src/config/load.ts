@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FlujoError } from "../domain/errors.ts";
+import { type GovernanceSettings, governanceOf } from "./governance.ts";
 import { checkText, type Key, KEYS, type WorkerSection } from "./keys.ts";
 import type { QueueSection } from "./queues.ts";
 import { resolveStateUri } from "./sqlite-path.ts";
@@ -13,6 +14,7 @@ export interface Config {
   readonly stateUri: string;
   readonly worker: WorkerSection;
   readonly queues: Readonly<Record<string, QueueSection>>;
+  readonly governance: GovernanceSettings;
   /** What named the store: `FLUJO_STATE_URI`, `<file>:<line>` or `default`. */
   readonly source: string;
   /** The flujo.toml that was read. */
@@ -36,6 +38,10 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
     ...stateOf(toml, values),
     worker: workerOf(new Map([...(toml?.values ?? []), ...values])),
     queues: toml?.queues ?? {},
+    governance: governanceOf([
+      { values, folder: cwd },
+      ...(toml === undefined ? [] : [{ values: toml.values, folder: dirname(toml.file) }]),
+    ]),
     file: toml?.file,
     warnings: [...(toml?.warnings ?? []), ...oddNames(env)],
   };
@@ -67,12 +73,15 @@ function workerOf(values: ReadonlyMap<string, unknown>): WorkerSection {
 function fromEnvironment(env: Environment): { values: ReadonlyMap<string, unknown>; problems: readonly string[] } {
   const values = new Map<string, unknown>();
   const problems: string[] = [];
-  for (const { path, kind, env: name } of KEYS) {
+  for (const { path, kind, env: name, secret } of KEYS) {
     const text = env[name];
     if (text === undefined || text === "") continue; // an empty variable is how shells say "unset"
     const checked = checkText(kind, text);
     if (checked.ok) values.set(path, checked.value);
-    else problems.push(`${name}: expected ${checked.expected} but found ${JSON.stringify(text)}`);
+    else
+      problems.push(
+        `${name}: expected ${checked.expected}${secret === true ? "" : ` but found ${JSON.stringify(text)}`}`,
+      );
   }
   return { values, problems };
 }
@@ -82,7 +91,7 @@ const NAMES: readonly string[] = KEYS.map((key: Key) => key.env);
 /** Only names that can be meant for us here: FLUJO_DEBUG and others belong to other parts. */
 function oddNames(env: Environment): string[] {
   return Object.keys(env)
-    .filter((name) => name.startsWith("FLUJO_WORKER_") && !NAMES.includes(name))
+    .filter((name) => /^FLUJO_(?:WORKER|GOVERNANCE)_/.test(name) && !NAMES.includes(name))
     .map((name) => `unknown variable ${name}${didYouMean(name, NAMES)}`);
 }
 

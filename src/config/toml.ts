@@ -41,6 +41,10 @@ export function readToml(file: string, text: string): TomlFile {
       warnings.push(`${where}: unknown key "${path}"${didYouMean(path, known())}`);
       continue;
     }
+    if (key.secret === true) {
+      problems.push(`${where}: ${path}: expected in the environment only, as ${key.env}`);
+      continue;
+    }
     const checked = checkValue(key.kind, value);
     if (checked.ok) values.set(path, checked.value);
     else problems.push(`${where}: ${path}: expected ${checked.expected} but found ${shown(value)}`);

@@ -58,9 +58,9 @@ describe("a governor", () => {
 
   it("undoes replacements in the opposite order", async () => {
     const marks = (name: string): GovernancePolicy =>
-      saying(name, ({ messages }) => ({ kind: "replace", messages, restore: (wire) => `${String(wire)}${name}` }));
+      saying(name, ({ messages }) => ({ kind: "replace", messages, restore: (wire) => [wire, name] }));
     const { restore } = await governor({ policies: [marks("1"), marks("2")] }).beforeModel(hello);
-    expect(restore("x")).toBe("x21");
+    expect(restore("x")).toEqual([["x", "2"], "1"]);
   });
 
   it.each<readonly [string, GovernancePolicy["decide"]]>([
