@@ -16,7 +16,8 @@ export type { Schema } from "./domain/schema.ts";
 export { retries, type RetryOptions } from "./domain/retry.ts";
 
 // Run
-export { Flujo, type FlowChoice } from "./runner/flujo.ts";
+export { Flujo } from "./runner/flujo.ts";
+export type { FlowChoice } from "./runner/opened.ts";
 export type { RunHandle } from "./runner/handle.ts";
 export type { SignalOptions } from "./runner/messages.ts";
 export type { FlujoOptions, RunOptions, StartOptions } from "./runner/options.ts";

@@ -59,7 +59,11 @@ export function checkedExport(value: unknown, at: string): RunExport {
   const { format, v, run, events } = (typeof value === "object" && value !== null ? value : {}) as Partial<RunExport>;
   const isWhole = format === "flujo-run" && v === 1 && typeof run?.id === "string" && Array.isArray(events);
   if (isWhole) return value as RunExport;
-  throw new FlujoError("EXPORT_INVALID", `expected an exported run of version 1 but found ${format ?? "something else"}`, { at });
+  throw new FlujoError(
+    "EXPORT_INVALID",
+    `expected an exported run of version 1 but found ${format ?? "something else"}`,
+    { at },
+  );
 }
 
 export const rowsIn = ({ events }: RunExport): readonly Row[] =>

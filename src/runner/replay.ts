@@ -34,7 +34,9 @@ export async function replayExport(definition: Definition, exported: RunExport):
     ...(outcome === "failed" && { failure: why ?? failure("RUN_FAILED", "the run failed") }),
     steps: [...facts.values()].flatMap((line) => line.flatMap(stepIn)),
     identical: differences.length === 0,
-    differences: differences.map(({ fiber, expected, found }) => `fiber ${fiber}: expected ${said(expected)} but found ${said(found)}`),
+    differences: differences.map(
+      ({ fiber, expected, found }) => `fiber ${fiber}: expected ${said(expected)} but found ${said(found)}`,
+    ),
   };
 }
 
