@@ -26,13 +26,13 @@ export async function play(
   { model, clock, number }: Stage,
 ): Promise<ModelAnswer> {
   const { signal, onDelta } = options;
-  const { delayMs = 0, chunks, error } = scripted;
+  const { delayMs = 0, chunks } = scripted;
   signal.throwIfAborted();
   if (scripted.hang === true) return untilAborted(signal, new Promise<never>(() => undefined));
   await pause(delayMs, signal, clock);
   const answer = answerOf(scripted, request, number);
   if (chunks === undefined) {
-    if (error !== undefined) throw thrownBy(error, model);
+    throwScripted(scripted, model);
     tellWhole(answer, onDelta);
     return answer;
   }
@@ -42,20 +42,34 @@ export async function play(
     if (index > 0) await pause(delayMs, signal, clock);
     onDelta?.({ type: "text", text });
   }
-  if (error !== undefined) throw thrownBy(error, model, answer);
+  throwScripted(scripted, model, answer);
   for (const { id, name } of answer.calls) onDelta?.({ type: "tool-call", id, name });
   return answer;
 }
 
 /** As a provider's package would throw it; half an answer is paid for. */
-function thrownBy(error: ScriptedError, model: Stage["model"], half?: ModelAnswer): Error {
-  if (error instanceof Error) return error;
-  const { status, retryAfterMs, message = "scripted failure" } = typeof error === "number" ? { status: error } : error;
-  const headers = retryAfterMs === undefined ? {} : { "retry-after-ms": String(retryAfterMs) };
-  return modelFailure({ message, status, headers }, { model, ...(half && { usage: half.usage }) });
+function throwScripted({ error, malformed, dropped }: ScriptedAnswer, model: Stage["model"], half?: ModelAnswer): void {
+  const context = { model, ...(half && { usage: half.usage }) };
+  if (malformed === true) throw modelFailure(new SyntaxError("scripted nonsense"), context);
+  if (dropped === true) throw modelFailure(new TypeError("the connection was dropped, as the script says"), context);
+  if (error === undefined) return;
+  if (error instanceof Error) throw error;
+  const { status, retryAfterMs, message = "scripted failure" } = failureParts(error);
+  throw modelFailure({ message, status, headers: retryHeaders(retryAfterMs) }, context);
 }
 
-async function pause(delayMs: number, signal: AbortSignal, clock: Pick<Clock, "after">): Promise<void> {
+/** What a provider would answer with. */
+export function failureParts(error: Exclude<ScriptedError, Error>): Exclude<ScriptedError, Error | number> {
+  return typeof error === "number" ? { status: error } : error;
+}
+
+/** In whole seconds as the standard has it, and exactly as some providers do. */
+export const retryHeaders = (retryAfterMs: number | undefined): Readonly<Record<string, string>> =>
+  retryAfterMs === undefined
+    ? {}
+    : { "retry-after": String(Math.ceil(retryAfterMs / 1_000)), "retry-after-ms": String(retryAfterMs) };
+
+export async function pause(delayMs: number, signal: AbortSignal, clock: Pick<Clock, "after">): Promise<void> {
   if (delayMs <= 0) return;
   let cancel: () => void = () => undefined;
   const over = new Promise<void>((resolve) => {

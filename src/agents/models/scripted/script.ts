@@ -8,7 +8,8 @@ export type ScriptedError =
   | { readonly status?: number; readonly retryAfterMs?: number; readonly message?: string }
   | Error;
 
-/** What a scripted model does once. One of `text`, `json`, `calls`, `chunks`, `error` and `hang` says what; `calls` may have a `text`. */
+/** What a scripted model does once. `text`, `json`, `calls`, `chunks`, `error`, `malformed`, `dropped`
+ * or `hang` says what; `calls` may have a `text`. */
 export interface ScriptedAnswer {
   readonly text?: string;
   /** Becomes the text of the answer, as JSON. */
@@ -17,6 +18,10 @@ export interface ScriptedAnswer {
   /** The text in the pieces in which it streams. With `error` it breaks off after the last. */
   readonly chunks?: readonly string[];
   readonly error?: ScriptedError;
+  /** Answers in a format that nobody can read. */
+  readonly malformed?: true;
+  /** The connection breaks, after the chunks where there are any. */
+  readonly dropped?: true;
   /** Never answers: waits to be aborted. */
   readonly hang?: true;
   readonly reasoning?: string;

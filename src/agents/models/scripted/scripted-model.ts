@@ -47,30 +47,54 @@ export interface StrictModel extends ScriptedModel, Disposable {
  *   ]);
  */
 export function scriptedModel(steps: readonly ScriptStep[], options: ScriptedOptions = {}): StrictModel {
-  const cyclic = options.cyclic === true && steps.length > 0;
-  let [played, tooMany] = [0, 0];
-  const next = (request: ModelRequest): ScriptStep => {
-    const step = steps[cyclic ? played % steps.length : played];
-    if (step === undefined) {
-      tooMany += 1;
-      throw broken(`the script has ${steps.length} steps and was called once more, with: ${quoted(lastSaid(request))}`);
-    }
-    played += 1;
-    return step;
-  };
-  const assertDone = (): void => {
-    if (tooMany > 0) throw broken(`the script has ${steps.length} steps and was called ${played + tooMany} times`);
-    const left = cyclic ? 0 : steps.length - played;
-    if (left > 0) throw broken(`the script has ${steps.length} steps, of which the last ${left} were never asked for`);
-  };
+  const order = new Order(steps, options.cyclic === true);
+  const assertDone = (): void => order.assertDone();
   return {
-    ...actor(next, options),
+    ...actor((request) => order.next(request), options),
     get remaining() {
-      return cyclic ? 0 : steps.length - played;
+      return order.remaining;
     },
     assertDone,
     [Symbol.dispose]: assertDone,
   };
+}
+
+/** Steps one after the other. */
+export class Order {
+  readonly #steps: readonly ScriptStep[];
+  readonly #cyclic: boolean;
+  #played = 0;
+  #tooMany = 0;
+
+  constructor(steps: readonly ScriptStep[], cyclic: boolean) {
+    this.#steps = steps;
+    this.#cyclic = cyclic && steps.length > 0;
+  }
+
+  get remaining(): number {
+    return this.#cyclic ? 0 : this.#steps.length - this.#played;
+  }
+
+  /** Throws MODEL_SCRIPT_BROKEN after the last. */
+  next(request: ModelRequest): ScriptStep {
+    const count = this.#steps.length;
+    const step = this.#steps[this.#cyclic ? this.#played % count : this.#played];
+    if (step === undefined) {
+      this.#tooMany += 1;
+      throw broken(`the script has ${count} steps and was called once more, with: ${quoted(lastSaid(request))}`);
+    }
+    this.#played += 1;
+    return step;
+  }
+
+  assertDone(): void {
+    const count = this.#steps.length;
+    const calls = this.#played + this.#tooMany;
+    if (this.#tooMany > 0) throw broken(`the script has ${count} steps and was called ${calls} times`);
+    const { remaining } = this;
+    if (remaining > 0)
+      throw broken(`the script has ${count} steps, of which the last ${remaining} were never asked for`);
+  }
 }
 
 /** One part of a conversation that is played by rules: the first whose condition holds answers. */
@@ -89,9 +113,13 @@ export interface Rule {
  *
  *   const model = rolePlay([{ when: /weather/i, say: { calls: [{ name: "weather" }] } }, { say: "I only know the weather." }]);
  */
-export function rolePlay(rules: readonly Rule[], options: Omit<ScriptedOptions, "cyclic"> = {}): ScriptedModel {
+export const rolePlay = (rules: readonly Rule[], options: Omit<ScriptedOptions, "cyclic"> = {}): ScriptedModel =>
+  actor(byRules(rules), options);
+
+/** The step that the rules give a request. Throws MODEL_SCRIPT_BROKEN. */
+export function byRules(rules: readonly Rule[]): (request: ModelRequest) => ScriptStep {
   const turns = new Map<Rule, number>();
-  return actor((request) => {
+  return (request) => {
     const rule = rules.find((one) => holds(one, request));
     if (rule === undefined) throw broken(`no rule fits: ${quoted(lastSaid(request))}`);
     const steps = isList(rule.say) ? rule.say : [rule.say];
@@ -100,7 +128,7 @@ export function rolePlay(rules: readonly Rule[], options: Omit<ScriptedOptions, 
     const step = steps[turn % steps.length];
     if (step === undefined) throw broken(`the rule for ${quoted(lastSaid(request))} has no steps`);
     return step;
-  }, options);
+  };
 }
 
 const isList = (say: Rule["say"]): say is readonly ScriptStep[] => Array.isArray(say);
