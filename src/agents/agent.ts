@@ -7,11 +7,12 @@ import type { EstimateHints } from "../ports/agency.ts";
 import type { Model, ModelSettings } from "../ports/model.ts";
 import { lowerGranular } from "./lower-granular.ts";
 import { lowerWhole } from "./lower-whole.ts";
+import type { PromptFile } from "./prompts/prompt.ts";
 import type { Level } from "./structured/conversions.ts";
 import type { Tool } from "./tool.ts";
 
-/** Text, or a function of what flows in. */
-export type Prompt<Input> = string | ((input: Input) => string | Promise<string>);
+/** A template with `{{ input.… }}` and `{{ context.… }}`, a file that holds one, or a function of what flows in. */
+export type Prompt<Input> = string | PromptFile | ((input: Input) => string | Promise<string>);
 
 export interface AgentOptions<Input, Output extends Schema> {
   /** For display, traces and audit: 1 to 128 characters of A-Z a-z 0-9 . _ : - */

@@ -4,7 +4,8 @@ import { encode, type Wire } from "../domain/wire.ts";
 import { jsonSchemaOf } from "../definition/json-schema.ts";
 import type { AgentStepOptions } from "../dsl/lowerable.ts";
 import type { Model } from "../ports/model.ts";
-import type { AnyAgent } from "./agent.ts";
+import type { AnyAgent, Prompt } from "./agent.ts";
+import { promptHash } from "./prompts/prompt.ts";
 
 export interface Fingerprints {
   readonly strict: string;
@@ -12,8 +13,8 @@ export interface Fingerprints {
 }
 
 /**
- * What an agent was when its run began. `compat`: who it is (name, prompts as they were rendered, models, tools, the contract of
- * its output); `strict`: besides, how it is tuned. Source: Flujo, GranularStep, resume fingerprint.
+ * What an agent was when its run began. `compat`: who it is (name, prompts, models, tools, the contract of its output); `strict`:
+ * besides, how it is tuned. A prompt that is a function counts as one, whatever it says. Source: Flujo, GranularStep.
  */
 export function fingerprintsOf(
   agent: AnyAgent,
@@ -21,12 +22,12 @@ export function fingerprintsOf(
     historyMaxTokens = 0,
     enforceIdempotency = false,
   }: Pick<AgentStepOptions, "historyMaxTokens" | "enforceIdempotency">,
-  rendered: { readonly system: string },
 ): Fingerprints {
   const identity: Wire = {
     name: agent.name,
     models: modelNames(agent.model),
-    system: rendered.system,
+    instructions: hashOf(agent.instructions),
+    prompt: hashOf(agent.prompt),
     tools: agent.tools.map(({ offer, revision = null }) => [offer.name, offer.description, offer.parameters, revision]),
     output: agent.output === undefined ? null : ((jsonSchemaOf(agent.output, "input") as Wire | undefined) ?? "opaque"),
     completion: agent.completion,
@@ -39,6 +40,8 @@ export function fingerprintsOf(
   };
   return { compat: sha256(canonical(identity)), strict: sha256(canonical({ identity, tuning })) };
 }
+
+const hashOf = (prompt: Prompt<unknown>): string => promptHash(typeof prompt === "function" ? () => "" : prompt);
 
 const modelNames = (model: AnyAgent["model"]): readonly string[] =>
   (Array.isArray(model) ? (model as readonly (string | Model)[]) : [model as string | Model]).map(nameOf);

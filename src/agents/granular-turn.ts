@@ -94,7 +94,7 @@ function checkFingerprint(
   { agent, options, opening }: Pick<GranularTurn, "agent" | "options"> & { readonly opening: Opening },
 ): void {
   const mode = modeOf(options, ctx);
-  const now = fingerprintsOf(agent, options, { system: systemNow(agent, opening) });
+  const now = fingerprintsOf(agent, options);
   if (now[mode] === opening.fingerprints[mode]) return;
   const what = now.compat === opening.fingerprints.compat ? "settings" : "prompt, model, tools or output";
   throw new FlujoError("AGENT_CHANGED", `the ${what} of agent ${agent.name} changed since this run began`, {
@@ -102,10 +102,6 @@ function checkFingerprint(
     details: { mode, expected: opening.fingerprints[mode], found: now[mode] },
   });
 }
-
-/** What was rendered for the run's input cannot be rendered again here; a text without holes can be compared. */
-const systemNow = ({ instructions }: AnyAgent, { system }: Opening): string =>
-  typeof instructions === "string" ? instructions : system;
 
 function addedBy(input: GranularTurn["input"], { completion }: AnyAgent): Message | undefined {
   if ("kind" in input) {

@@ -36,8 +36,8 @@ export function lowerGranular(place: Place, agent: AnyAgent, options: AgentStepO
   const turnsAt = below(here, "turns");
   const bodyAt = below(turnsAt, "body");
   const config = orProblem(place, configOf({}, TURN_RETRY), () => configOf(options, TURN_RETRY));
-  const open = agentStep(below(here, "open"), { label: "agent.open", config: configOf({}) }, (input) =>
-    openAgent(agent, options, input),
+  const open = agentStep(below(here, "open"), { label: "agent.open", config: configOf({}) }, (input, ctx) =>
+    openAgent(ctx, { agent, options, input }),
   );
   const turn = agentStep<Turn | ToolAnswer | readonly ToolAnswer[]>(
     below(bodyAt, "turn"),

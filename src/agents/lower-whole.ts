@@ -41,7 +41,7 @@ interface Whole {
 
 async function runWhole(ctx: AgentContext, { agent, options, input }: Whole): Promise<unknown> {
   const { maxTurns = DEFAULT_TURNS, historyMaxTokens = HISTORY_MAX_TOKENS } = options;
-  const conversation = new Conversation(await openAgent(agent, options, input), historyMaxTokens);
+  const conversation = new Conversation(await openAgent(ctx, { agent, options, input }), historyMaxTokens);
   const { path, visit, idempotencyKey } = ctx;
   for (let turn = 1; turn <= maxTurns; turn++) {
     const key = `${idempotencyKey}-t${turn}`;
