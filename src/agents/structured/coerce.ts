@@ -55,11 +55,12 @@ class Coercion {
     this.transforms.push(`${conversion} ${path}`);
   }
 
-  /** Optional by null is no choice; any other is made in order, and recorded. */
+  /** Optional by null, or told apart by a constant, is no choice; any other is made in order, and recorded. */
   #alternative(value: Wire, branches: readonly Located[], path: string): Wire {
     if (branches.some((branch) => conforms(value, branch))) return value;
     const real = branches.filter((branch) => !isNullOnly(branch));
-    const only = real.length === 1 ? real[0] : undefined;
+    const meant = real.length === 1 ? real : real.filter((branch) => isNamedBy(value, branch));
+    const only = meant.length === 1 ? meant[0] : undefined;
     if (only === undefined && !this.#allowed.has("any-of")) return value;
     for (const branch of only === undefined ? branches : [only, ...branches]) {
       const attempt = new Coercion(this.#allowed);
@@ -175,3 +176,14 @@ const isNullOnly = (located: Located): boolean => {
   const here = resolved(located);
   return here !== undefined && typesOf(here).every((type) => type === "null") && typesOf(here).length > 0;
 };
+
+/** Whether the value carries the constants that tell this alternative from the others. */
+function isNamedBy(value: Wire, located: Located): boolean {
+  const here = resolved(located);
+  const properties = here?.schema["properties"];
+  if (!isRecord(value) || !isRecord(properties)) return false;
+  const constants = Object.entries(properties).filter(
+    ([, schema]) => isRecord(schema) && schema["const"] !== undefined,
+  );
+  return constants.length > 0 && constants.every(([key, schema]) => isRecord(schema) && value[key] === schema["const"]);
+}

@@ -123,10 +123,8 @@ function inUnion(value: Wire, here: Located, path: string): readonly Issue[] {
   if (branches.length === 0) return [];
   const tries = branches.map((branch) => issuesOf(value, branch, path));
   if (tries.some((issues) => issues.length === 0)) return [];
-  // The branch that came nearest says what is wrong: it is deepest in the value.
-  const nearest = tries.reduce((best, issues) =>
-    (issues[0]?.path.length ?? 0) > (best[0]?.path.length ?? 0) ? issues : best,
-  );
+  // The branch that came nearest says what is wrong.
+  const nearest = tries.reduce((best, issues) => (issues.length < best.length ? issues : best));
   return nearest[0]?.path === path
     ? [{ path, message: `fits none of ${branches.length} alternatives: ${tries.map((t) => t[0]?.message).join("; ")}` }]
     : nearest;

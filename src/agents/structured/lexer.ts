@@ -34,12 +34,11 @@ const PUNCTUATION: Readonly<Record<string, TokenKind>> = {
   ":": "colon",
 };
 
-export const isSpace = (character: string): boolean => /\s/.test(character);
+const isSpace = (character: string): boolean => /\s/.test(character);
 
 /** The token at or after `from`, undefined at the end of the text. */
 export function tokenAt(text: string, from: number): Token | undefined {
-  let start = from;
-  while (start < text.length && isSpace(text[start] ?? "")) start++;
+  const start = afterSpace(text, from);
   if (start >= text.length) return undefined;
   const character = text[start] ?? "";
   const kind = PUNCTUATION[character];
@@ -61,25 +60,47 @@ function commentEnd(text: string, start: number): number | undefined {
 }
 
 function stringAt(text: string, start: number, closer: string): Token {
-  // Written straight, curly quotes may still be closed by a straight one.
+  const triple = text.slice(start, start + 3);
+  if (isTriple(triple)) {
+    const end = text.indexOf(triple, start + 3);
+    return end === -1 ? cutString(text, start) : { kind: "string", start, end: end + 3 };
+  }
+  // Opened curly, a string may still be closed by a straight quote.
   const closes = (character: string): boolean => character === closer || (closer === "”" && character === '"');
   for (let i = start + 1; i < text.length; i++) {
     const character = text[i] ?? "";
     if (character === "\\") i++;
     else if (closes(character) && mayFollow(text, i + 1)) return { kind: "string", start, end: i + 1 };
   }
-  return { kind: "string", start, end: text.length, cut: true };
+  return cutString(text, start);
 }
+
+const cutString = (text: string, start: number): Token => ({ kind: "string", start, end: text.length, cut: true });
+
+export const isTriple = (quotes: string): boolean => quotes === '"""' || quotes === "'''" || quotes === "```";
+
+/** What may come behind the comma after a string: a key, a value, a bracket, a comment; not the rest of a sentence. */
+const GOES_ON = /^(?:$|["'“‘«„`{}[\],/#]|[+-]?[.\d]|[\w$.-]+\s*(?:[,:}\]]|$)|\.\.\.)/;
+const LOOKED_AT = 100; // characters behind a comma
 
 /** After a closing quote comes punctuation, a comment, the end, or the next key on a new line (its comma forgotten). */
 function mayFollow(text: string, from: number): boolean {
-  let at = from;
-  while (at < text.length && isSpace(text[at] ?? "")) at++;
+  const at = afterSpace(text, from);
   const next = text[at] ?? "";
-  if (next === "" || ",:}]".includes(next)) return true;
+  if (next === "" || ":}]".includes(next)) return true;
+  if (next === ",") {
+    const behind = afterSpace(text, at + 1);
+    return GOES_ON.test(text.slice(behind, behind + LOOKED_AT));
+  }
   if (text.startsWith("//", at) || text.startsWith("/*", at) || text.startsWith("# ", at)) return true;
   if (next === "+") return true; // "a" + "b"
   return at > from && next in CLOSERS;
+}
+
+function afterSpace(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && isSpace(text[at] ?? "")) at++;
+  return at;
 }
 
 function bareAt(text: string, start: number): Token {

@@ -178,7 +178,10 @@ function onlyStringKey(located: Located): string | undefined {
 /** Bracketed parts: of the wanted kind first, larger before smaller, later before earlier. */
 function* parts(text: string, before: readonly string[], { kind, level }: Wanted): Generator<Reading> {
   const wrong = (span: Span): number => (kind !== undefined && span.kind !== kind ? 1 : 0);
-  const spans = spansOf(text)
+  const found = spansOf(text);
+  const items = kind === "array" ? itemsIn(text, found) : [];
+  if (items.length > 1) return yield* listed(text, items, before, level);
+  const spans = found
     .toSorted((a, b) => wrong(a) - wrong(b) || b.end - b.start - (a.end - a.start) || b.start - a.start)
     .slice(0, MAX_PARTS);
   for (const span of spans) {
@@ -193,4 +196,26 @@ function* parts(text: string, before: readonly string[], { kind, level }: Wanted
       yield { value: repaired.value, stage: "repaired", transforms: [...before, ...repaired.transforms] };
     } else if (meant && level < 2 && wrong(span) === 0) return; // the answer was this one: a smaller part is a draft or an example
   }
+}
+
+/** The objects, where a list is wanted and none is there. One of several is not the list. */
+function itemsIn(text: string, found: readonly Span[]): readonly Span[] {
+  const meant = found.filter((span) => looksLikeJson(text, span));
+  return meant.some((span) => span.kind === "array") ? [] : meant;
+}
+
+/** Objects with nothing but commas and white space between them are the items of the list: one on each line is a habit. */
+function* listed(text: string, items: readonly Span[], before: readonly string[], level: Level): Generator<Reading> {
+  const between = items.slice(1).map((item, i) => text.slice(items[i]?.end, item.start));
+  if (level === 0 || !between.every((gap) => /^[\s,;]*$/.test(gap))) return;
+  const values: Wire[] = [];
+  const transforms = new Set([...before, "listed"]);
+  for (const item of items) {
+    const exact = item.complete ? parseJson(text.slice(item.start, item.end)) : undefined;
+    const repaired = exact === undefined ? repair(text, item) : { value: exact, transforms: [] };
+    if (repaired === undefined) return;
+    values.push(repaired.value);
+    for (const transform of repaired.transforms) transforms.add(transform);
+  }
+  yield { value: values, stage: "repaired", transforms: [...transforms] };
 }

@@ -1,7 +1,7 @@
 import { jsonrepair } from "jsonrepair";
 import type { Wire } from "../../domain/wire.ts";
 import { isHeld, isList, isRecord, parseJson } from "./json-text.ts";
-import { type Token, tokenAt } from "./lexer.ts";
+import { isTriple, type Token, tokenAt } from "./lexer.ts";
 import type { Span } from "./spans.ts";
 
 /*
@@ -76,7 +76,7 @@ function withoutGaps(source: string, complete: boolean): string {
     const inObject = open.at(-1) === "{";
     if (!complete && after === undefined && inObject && isKey(before) && (kind === "string" || kind === "bare")) return;
     text += text === "" ? "" : source.slice(before?.end ?? start, start).replace(/\S+/g, " "); // comments go, line ends stay
-    text += kind === "string" ? withLawfulEscapes(raw) : kind === "bare" ? bare(raw, token, source, complete) : raw;
+    text += kind === "string" ? quoted(raw, token) : kind === "bare" ? bare(raw, token, source, complete) : raw;
     const valueMissing = kind === "colon" && (after === undefined || after.kind === "comma" || after.kind === "close");
     if (valueMissing) text += `"${LEFT_OUT}"`;
   });
@@ -100,14 +100,30 @@ function bare(raw: string, { end }: Token, source: string, complete: boolean): s
 }
 
 /**
+ * A string as JSON writes it: where it begins and ends was decided once, and the library, which has rules of its own for stray
+ * quotes (it makes `it"s` of `'it's'`), is not asked again. Only a string that never closes is left to it.
+ */
+function quoted(raw: string, { cut }: Token): string {
+  const lawful = withLawfulEscapes(raw);
+  if (cut === true && raw.startsWith('"')) return lawful;
+  const size = isTriple(raw.slice(0, 3)) ? 3 : 1;
+  const inside = cut === true ? lawful.slice(size).replace(/\\$/, "") : lawful.slice(size, -size);
+  const escaped = inside.replace(/\\([\s\S])|"/g, (match, escape: string | undefined) => {
+    if (escape === undefined) return '\\"';
+    return escape === "'" || escape === "`" ? escape : match;
+  });
+  return `"${escaped}"`;
+}
+
+/**
  * Backslashes that JSON does not know are meant literally (`C:\path`, `\alpha`), and then so are all others of the string:
  * whoever did not escape one did not escape its neighbour, and `\new` is no line break. `\'` and `\/` are quoting habits.
  */
 function withLawfulEscapes(raw: string): string {
-  const unlawful = /\\(?!["'\\/bfnrtu]|u[0-9a-fA-F]{4}|\r?\n)|\\u(?![0-9a-fA-F]{4})/;
+  const unlawful = /\\(?!["'`\\/bfnrtu]|u[0-9a-fA-F]{4}|\r?\n)|\\u(?![0-9a-fA-F]{4})/;
   const pairsGone = raw.replace(/\\\\/g, "");
   if (!unlawful.test(pairsGone)) return raw;
-  return raw.replace(/\\(["'\\])|\\/g, (match, kept: string | undefined) => (kept === undefined ? "\\\\" : match));
+  return raw.replace(/\\(["'`\\])|\\/g, (match, kept: string | undefined) => (kept === undefined ? "\\\\" : match));
 }
 
 function withoutLeftOut(value: Wire): Wire {
