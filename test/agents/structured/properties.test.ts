@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { JsonSchema } from "../../../src/definition/json-schema.ts";
 import type { Wire } from "../../../src/domain/wire.ts";
 import { readAnswer } from "../../../src/agents/structured/read-answer.ts";
+import { CASES } from "../../properties/values.ts";
 import { inventedIn } from "./grounding.ts";
 
 // No backslashes: how many meanings an unlawful escape has is the corpus's matter.
@@ -58,6 +59,7 @@ describe("reading an answer", () => {
         ][layout];
         expect(readAnswer(text ?? "", { level: at })).toMatchObject({ ok: true, value });
       }),
+      CASES,
     );
   });
 
@@ -95,7 +97,7 @@ describe("reading an answer", () => {
         const answer = readAnswer(text, { level: at, ...(wanted && { schema: wanted }) });
         if (answer.ok) expect(inventedIn(answer.value, text)).toEqual([]);
       }),
-      { numRuns: 2_000 },
+      CASES,
     );
   });
 
@@ -116,7 +118,7 @@ describe("reading an answer", () => {
         // Also against the whole: a number that was cut in two is not a number of the answer.
         if (wanted === undefined) expect(numbers(value)).toEqual(expect.arrayContaining(numbers(answer.value)));
       }),
-      { numRuns: 1_000 },
+      CASES,
     );
   });
 
@@ -125,6 +127,7 @@ describe("reading an answer", () => {
       fc.property(fc.string({ unit: anything, size: "medium" }), level, schema, (text, at, wanted) => {
         expect(readAnswer(text, { level: at, ...(wanted && { schema: wanted }) })).toHaveProperty("stage");
       }),
+      CASES,
     );
   });
 
@@ -135,6 +138,7 @@ describe("reading an answer", () => {
         const answer = readAnswer(JSON.stringify(value), { level: 2, schema: wanted });
         expect(answer).toEqual({ ok: true, value, stage: "strict", transforms: [] });
       }),
+      CASES,
     );
   });
 });
