@@ -1,10 +1,9 @@
-import { sameWire } from "../../domain/canonical.ts";
 import type { Wire } from "../../domain/wire.ts";
 import type { Item, ItemStore, NewItem } from "../../ports/items.ts";
 import type { QuotaLedger } from "../../ports/ledger.ts";
 import type { HeartbeatOutcome, TaskQueue } from "../../ports/queue.ts";
 import type { ScheduleRecord, ScheduleStore } from "../../ports/schedule.ts";
-import type { CommitOutcome, CreateOutcome, NewRun, RunStore, Store, Transition } from "../../ports/store.ts";
+import type { CommitOutcome, CreateOutcome, RunStore, Store, Transition } from "../../ports/store.ts";
 import {
   throughChild,
   throughEvent,
@@ -49,7 +48,7 @@ function concealingRuns(store: Store, veil: Veil): Omit<RunStore, "capabilities"
     migrate: (options) => store.migrate(options),
     createRuns: async (runs) => {
       const concealed = await veil.conceal((hide) => throughList(runs, (run) => throughNewRun(run, hide)));
-      return createdAs({ runs, concealed }, await store.createRuns(concealed), veil);
+      return shown(await store.createRuns(concealed), throughCreated);
     },
     commit: async (batch) => {
       const concealed = await veil.conceal((hide) => throughList(batch, (one) => throughTransition(one, hide)));
@@ -85,25 +84,9 @@ function concealingRuns(store: Store, veil: Veil): Omit<RunStore, "capabilities"
   };
 }
 
-/**
- * A run that exists already is compared with what was to be started. Where its input is concealed for this process, but
- * just as the wanted one was concealed, they are the same.
- */
-async function createdAs(
-  { runs, concealed }: { readonly runs: readonly NewRun[]; readonly concealed: readonly NewRun[] },
-  outcomes: readonly CreateOutcome[],
-  veil: Veil,
-): Promise<readonly CreateOutcome[]> {
-  if (outcomes.every(({ status }) => status !== "exists")) return outcomes;
-  return veil.reveal((show) =>
-    outcomes.map((outcome, index) => {
-      if (outcome.status !== "exists") return outcome;
-      const run = throughRun(outcome.run, show);
-      const isSame = sameWire(outcome.run.input, concealed[index]?.input ?? null);
-      return { ...outcome, run: isSame ? { ...run, input: runs[index]?.input ?? run.input } : run };
-    }),
-  );
-}
+/** A run that exists already is compared with what was to be started: both plain, since concealing the one taught us the other. */
+const throughCreated = (outcome: CreateOutcome, rewrite: Rewrite): CreateOutcome =>
+  outcome.status === "exists" ? { ...outcome, run: throughRun(outcome.run, rewrite) } : outcome;
 
 const throughCommitted = (outcome: CommitOutcome, rewrite: Rewrite): CommitOutcome =>
   outcome.status === "committed" && outcome.cancel !== undefined

@@ -264,19 +264,22 @@ describe.each(Object.entries(KINDS))("a concealing store on %s", (_, open) => {
     await store.close();
   });
 
-  it("moves a schedule on that this process cannot bring back whole", async () => {
+  it.each<readonly [string, () => Veil]>([
+    ["cannot bring back", () => new Veil()],
+    ["would conceal otherwise today", () => new Veil({ key: KEY, strong: true })],
+  ])("moves a schedule on that a process %s", async (_what, veil) => {
     const { store } = await open();
-    const one = concealingStore(store, new Veil());
+    const one = concealingStore(store, new Veil({ key: KEY, items: store }));
     await one.migrate();
-    await one.putSchedule({ id: "s", spec: { v: 1, input: PII.schedule }, nextAt: 5 });
-    const other = concealingStore(store, new Veil());
-    for (const [at, who] of [one, other].entries()) {
-      const [seenSchedule] = await who.schedules();
-      if (seenSchedule === undefined) throw new Error("expected the schedule");
-      expect(await who.moveSchedule(seenSchedule, { nextAt: 10 + at })).toBe(true);
-      expect(await who.moveSchedule(seenSchedule, { nextAt: 99 })).toBe(false);
-    }
-    expect((await one.schedules())[0]?.spec).toEqual({ v: 1, input: PII.schedule });
+    const spec = { v: 1, input: `Mr. Jones, ${PII.schedule}` };
+    await one.putSchedule({ id: "s", spec, nextAt: 5 });
+    const other = concealingStore(store, veil());
+    const [found] = await other.schedules();
+    if (found === undefined) throw new Error("expected the schedule");
+    expect(await other.moveSchedule(found, { nextAt: 10 })).toBe(true);
+    expect(await other.moveSchedule(found, { nextAt: 99 })).toBe(false);
+    expect(await one.moveSchedule({ id: "s", spec, nextAt: 10 }, { nextAt: 11 })).toBe(true);
+    expect(await one.schedules()).toMatchObject([{ spec, nextAt: 11 }]);
     await store.close();
   });
 });
