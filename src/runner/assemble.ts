@@ -1,10 +1,15 @@
-import { FlujoError } from "../domain/errors.ts";
-import type { Wire } from "../domain/wire.ts";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { resolveEmbedder, resolveModel } from "../agents/models/resolve.ts";
+import type { ProcessConfig } from "../config/process-config.ts";
 import type { Registry } from "../engine/registry.ts";
 import { systemAmbient, workerName } from "../engine/system.ts";
 import type { Fanout } from "../observe/fanout.ts";
 import { stderrLogger } from "../observe/stderr.ts";
-import type { Message } from "../ports/model.ts";
+import { concealingLogger, concealingObserver } from "../policies/govern/concealing-log.ts";
+import { concealingStore } from "../policies/govern/concealing-store.ts";
+import type { PolicyGovernor } from "../policies/govern/governor.ts";
+import { governorFrom } from "../policies/govern/governor-from.ts";
 import type { Store } from "../ports/store.ts";
 import { agencyHost } from "./agency.ts";
 import { sharedBudgets } from "./budgets.ts";
@@ -14,28 +19,33 @@ import type { Chunks } from "./stream.ts";
 
 export interface Parts {
   readonly store: Store;
+  readonly config: ProcessConfig;
   readonly registry: Registry;
   readonly fanout: Fanout | undefined;
   readonly chunks: Chunks;
   readonly ephemeral: boolean;
 }
 
-/** An engine from the options of a runner: the one place where they become what works on a store. */
-export function assemble(options: FlujoOptions, { store, registry, fanout, chunks, ephemeral }: Parts): Engine {
-  const { ambient = systemAmbient, resources = {}, logger = stderrLogger, worker, at, queues, limits } = options;
+/** An engine from the options of a runner and what its process is told: the one place where they become what works on a store. */
+export async function assemble(options: FlujoOptions, parts: Parts): Promise<Engine> {
+  const { registry, chunks, ephemeral, config } = parts;
+  const { ambient = systemAmbient, resources = {}, worker, at, queues, limits } = options;
+  const governor = await governorOf(options, parts);
+  const { store, logger, observe } = concealed(options, parts, governor);
+  const { env } = config;
   const agency = agencyHost({
     ...options,
-    governor: ALLOWS_ALL,
+    governor,
     shared: sharedBudgets(options.budgets, { ledger: store, clock: ambient.clock }),
-    resolve: unknownModel,
-    resolveEmbedder: unknownModel,
+    resolve: (name) => resolveModel(name, { env }),
+    resolveEmbedder: (name) => resolveEmbedder(name, { env }),
   });
   return new Engine({
     store,
     registry,
     ambient,
     host: { ambient, resources, logger, emit: (chunk) => chunks.emit(chunk), agency },
-    observe: fanout && ((observation) => fanout.observe(observation)),
+    observe,
     worker:
       worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },
     ...(at && { at }),
@@ -44,9 +54,29 @@ export function assemble(options: FlujoOptions, { store, registry, fanout, chunk
     ephemeral,
   });
 }
-const ALLOWS_ALL = {
-  allowsTool: () => true,
-  beforeModel: ({ messages }: { readonly messages: readonly Message[] }) =>
-    Promise.resolve({ messages, restore: (wire: Wire) => wire }),
-};
-const unknownModel = (name: string): Promise<never> => Promise.reject(new FlujoError("MODEL_UNKNOWN", name));
+
+/** Rules of the house: of the configuration, then of the code. */
+function governorOf({ governance = [] }: FlujoOptions, { config, store }: Parts): Promise<PolicyGovernor> {
+  return governorFrom(config.governance, {
+    policies: governance,
+    items: store,
+    importer: (file) => import(pathToFileURL(resolve(file)).href),
+  });
+}
+
+/** Where originals must stay in this process: what leaves it, to the store, to logs, to observers, is concealed. */
+function concealed(
+  { logger = stderrLogger }: FlujoOptions,
+  { store, fanout, ephemeral }: Parts,
+  { everywhere: veil }: PolicyGovernor,
+): Pick<ConstructorParameters<typeof Engine>[0], "store" | "observe"> & { readonly logger: typeof logger } {
+  const observe: ConstructorParameters<typeof Engine>[0]["observe"] =
+    fanout && ((observation) => fanout.observe(observation));
+  if (veil === undefined) return { store, logger, observe };
+  const observer = observe && concealingObserver({ observe }, veil);
+  return {
+    store: ephemeral ? store : concealingStore(store, veil), // nothing of a run that is not persisted leaves the process
+    logger: concealingLogger(logger, veil),
+    observe: observer && ((observation) => void observer.observe(observation)),
+  };
+}

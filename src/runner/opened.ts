@@ -1,6 +1,6 @@
 import type { Ambient } from "../domain/ambient.ts";
 import { FlujoError } from "../domain/errors.ts";
-import { stateUri } from "../config/state-uri.ts";
+import { type ProcessConfig, processConfig } from "../config/process-config.ts";
 import type { Definition } from "../definition/definition.ts";
 import { Registry } from "../engine/registry.ts";
 import { systemAmbient } from "../engine/system.ts";
@@ -113,10 +113,11 @@ export abstract class Opened implements AsyncDisposable {
   }
 
   async #openEngine(): Promise<Engine> {
-    const { store = await stateUri(), ambient } = this.#options;
+    const config = await processConfig();
+    const { store = config.stateUri, ambient } = this.#options;
     const opened: Store =
       typeof store === "string" ? await openStore(store, ambient && { clock: ambient.clock }) : await store;
-    return this.#assemble(opened);
+    return this.#assemble(opened, config);
   }
 
   /** Runs with `persist: false` live here: same engine, memory store, no history. */
@@ -124,12 +125,14 @@ export abstract class Opened implements AsyncDisposable {
     if (this.#closing !== undefined) return Promise.reject(new FlujoError("CLOSED", "this Flujo was closed"));
     const { ambient = systemAmbient } = this.#options;
     this.#ephemeralStore ??= new MemoryStore({ clock: ambient.clock, history: false });
-    return (this.#ephemeral ??= this.#assemble(this.#ephemeralStore));
+    const store = this.#ephemeralStore;
+    return (this.#ephemeral ??= processConfig().then((config) => this.#assemble(store, config)));
   }
 
-  async #assemble(store: Store): Promise<Engine> {
-    const engine = assemble(this.#options, {
+  async #assemble(store: Store, config: ProcessConfig): Promise<Engine> {
+    const engine = await assemble(this.#options, {
       store,
+      config,
       registry: this.#registry,
       fanout: this.#fanout,
       chunks: this.#chunks,

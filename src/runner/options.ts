@@ -2,6 +2,7 @@ import type { Ambient } from "../domain/ambient.ts";
 import type { Metadata } from "../domain/run.ts";
 import type { UsageLimits } from "../domain/usage-limits.ts";
 import type { Definition } from "../definition/definition.ts";
+import type { GovernancePolicy } from "../policies/govern/governor.ts";
 import type { Observer } from "../ports/observer.ts";
 import type { Store } from "../ports/store.ts";
 import type { FaultPoint } from "../worker/deps.ts";
@@ -27,6 +28,11 @@ export interface FlujoOptions extends ModelOptions {
    * capabilities say `queueRules`, else QUEUE_RULES_UNSUPPORTED.
    */
   readonly queues?: Readonly<Record<string, QueueOptions>>;
+  /**
+   * Policies that are asked before every model call, after those of flujo.toml and `FLUJO_GOVERNANCE_*`: to allow, deny or change
+   * it. Source: Flujo, governance engine.
+   */
+  readonly governance?: readonly GovernancePolicy[];
   /** What each run may use, unless its start says less. Source: Flujo, UsageLimits. */
   readonly limits?: UsageLimits;
   /** What runs may use together, over all workers of the store: of a flow, a key, a day. */
