@@ -75,7 +75,31 @@ function parts(usage: ModelUsage): Readonly<Record<"input" | "cached" | "written
 export const microUsd = (usd: number): number => Math.ceil(Math.round(usd * 1e12) / 1e6);
 
 /** USD for 1,000 tokens, as flujo.toml writes prices, in micro-USD for a million. */
-export const perMillion = (usdPer1k: number): number => microUsd(usdPer1k * 1_000);
+const perMillion = (usdPer1k: number): number => microUsd(usdPer1k * 1_000);
+
+/** Prices as flujo.toml writes them: USD for 1,000 tokens. */
+export interface PriceRow {
+  readonly promptTokensPer1k: number;
+  readonly completionTokensPer1k: number;
+  readonly cacheReadTokensPer1k?: number;
+  readonly cacheWriteTokensPer1k?: number;
+}
+
+/** The table of a price book from `[cost.providers]`. */
+export function priceTable(rows: { readonly [provider: string]: { readonly [model: string]: PriceRow } }): PriceTable {
+  const tables = Object.entries(rows).map(([provider, models]) => {
+    const prices = Object.entries(models).map(([model, row]) => [model, priceFrom(row)] as const);
+    return [provider, Object.fromEntries(prices)] as const;
+  });
+  return Object.fromEntries(tables);
+}
+
+const priceFrom = (row: PriceRow): Price => ({
+  input: perMillion(row.promptTokensPer1k),
+  output: perMillion(row.completionTokensPer1k),
+  ...(row.cacheReadTokensPer1k !== undefined && { cacheRead: perMillion(row.cacheReadTokensPer1k) }),
+  ...(row.cacheWriteTokensPer1k !== undefined && { cacheWrite: perMillion(row.cacheWriteTokensPer1k) }),
+});
 
 /** What providers are called in the public list. It guesses (to it "my-openai" is OpenAI), so nothing else is looked up there. */
 const PUBLIC_NAMES: { readonly [provider: string]: string } = {

@@ -40,6 +40,7 @@ const governance = (name: string, kind: Kind): Key => ({
 /** The one schema: whatever is not here is unknown, in the file and in the environment. */
 export const KEYS: readonly Key[] = [
   { path: "state_uri", kind: "text", env: "FLUJO_STATE_URI" },
+  { path: "cost.strict", kind: "flag", env: "FLUJO_COST_STRICT" },
   worker("concurrency", "count"),
   worker("batch_size", "count"),
   worker("poll_interval", "duration"),

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FlujoError } from "../domain/errors.ts";
 import { type GovernanceSettings, governanceOf } from "./governance.ts";
+import { type CostSection, NO_COST_TABLES } from "./cost.ts";
 import { checkText, type Key, KEYS, type WorkerSection } from "./keys.ts";
 import type { QueueSection } from "./queues.ts";
 import { resolveStateUri } from "./sqlite-path.ts";
@@ -15,6 +16,7 @@ export interface Config {
   readonly worker: WorkerSection;
   readonly queues: Readonly<Record<string, QueueSection>>;
   readonly governance: GovernanceSettings;
+  readonly cost: CostSection;
   /** What named the store: `FLUJO_STATE_URI`, `<file>:<line>` or `default`. */
   readonly source: string;
   /** The flujo.toml that was read. */
@@ -42,6 +44,10 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
       { values, folder: cwd },
       ...(toml === undefined ? [] : [{ values: toml.values, folder: dirname(toml.file) }]),
     ]),
+    cost: {
+      strict: (values.get("cost.strict") ?? toml?.values.get("cost.strict")) === true,
+      ...(toml?.cost ?? NO_COST_TABLES),
+    },
     file: toml?.file,
     warnings: [...(toml?.warnings ?? []), ...oddNames(env)],
   };

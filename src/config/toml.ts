@@ -1,5 +1,6 @@
 import { parse, TomlError } from "smol-toml";
 import { FlujoError } from "../domain/errors.ts";
+import { type CostTables, costFrom, NO_COST_TABLES } from "./cost.ts";
 import { checkValue, KEYS, SECTIONS } from "./keys.ts";
 import { type Findings, queuesFrom, type QueueSection } from "./queues.ts";
 import { didYouMean } from "../domain/suggest.ts";
@@ -10,13 +11,15 @@ export interface TomlFile {
   readonly values: ReadonlyMap<string, unknown>;
   readonly lines: ReadonlyMap<string, number>;
   readonly queues: Readonly<Record<string, QueueSection>>;
+  readonly cost: CostTables;
   readonly warnings: readonly string[];
 }
 
 /** Reads the text of a flujo.toml. Throws CONFIG_INVALID with every wrong value; unknown keys are warnings. */
 export function readToml(file: string, text: string): TomlFile {
-  const { queues: rules, ...table } = parsed(file, text);
-  const entries = flat(table);
+  const { queues: rules, cost: money, ...table } = parsed(file, text);
+  const { providers, estimators, ...cost } = isTable(money) ? tablesOf(money) : {};
+  const entries = flat(money === undefined ? table : { ...table, cost: isTable(money) ? cost : money });
   const values = new Map<string, unknown>();
   const lines = new Map<string, number>();
   const [warnings, problems]: [string[], string[]] = [[], []];
@@ -26,6 +29,7 @@ export function readToml(file: string, text: string): TomlFile {
   };
   const found: Findings = { problems: [], warnings: [] };
   const queues = rules === undefined ? {} : queuesFrom(rules, found);
+  const costs = isTable(money) ? costFrom({ providers, estimators }, found) : NO_COST_TABLES;
   for (const { path, says } of found.problems) problems.push(`${placeOf(path)}: ${path}: ${says}`);
   for (const { path, says } of found.warnings) warnings.push(`${placeOf(path)}: ${says}`);
   for (const [path, value] of entries) {
@@ -50,10 +54,13 @@ export function readToml(file: string, text: string): TomlFile {
     else problems.push(`${where}: ${path}: expected ${checked.expected} but found ${shown(value)}`);
   }
   if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { file, problems } });
-  return { file, values, lines, queues, warnings };
+  return { file, values, lines, queues, cost: costs, warnings };
 }
 
-const known = (): readonly string[] => [...KEYS.map(({ path }) => path), "queues"];
+const known = (): readonly string[] => [...KEYS.map(({ path }) => path), "queues", "cost.providers", "cost.estimators"];
+
+/** Keys that hold tables of their own, apart from those that hold values. */
+const tablesOf = (table: object): Readonly<Record<string, unknown>> => ({ ...table });
 
 function parsed(file: string, text: string): Readonly<Record<string, unknown>> {
   try {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { costOf, microUsd, perMillion, priceBook, publicPrices } from "../../src/agents/prices.ts";
+import { costOf, microUsd, priceBook, priceTable, publicPrices } from "../../src/agents/prices.ts";
 import type { Price } from "../../src/ports/model.ts";
 
 const gpt = { provider: "openai", id: "gpt-4o" };
@@ -24,7 +24,6 @@ describe("the cost of a call", () => {
     );
     expect(microUsd(0.00043499999999999995)).toBe(435);
     expect(microUsd(0.1 + 0.2)).toBe(300_000);
-    expect(perMillion(0.00015)).toBe(150_000);
     expect(costOf({ input: 2 ** 40, output: 0 }, { inputTokens: 2 ** 12, outputTokens: 0 })).toBe(
       Number(2n ** 52n / 1_000_000n) + 1,
     );
@@ -40,6 +39,20 @@ describe("the cost of a call", () => {
         expect(costOf(price, { inputTokens, outputTokens: outputTokens + more })).toBeGreaterThanOrEqual(cost);
       }),
     );
+  });
+});
+
+describe("prices as flujo.toml writes them", () => {
+  it("are USD for 1,000 tokens, and become exact", () => {
+    const row = {
+      promptTokensPer1k: 0.00015,
+      completionTokensPer1k: 0.0006,
+      cacheReadTokensPer1k: 0.000075,
+      cacheWriteTokensPer1k: 0,
+    };
+    expect(priceTable({ openai: { "gpt-4o-mini": row } })).toEqual({
+      openai: { "gpt-4o-mini": { input: 150_000, output: 600_000, cacheRead: 75_000, cacheWrite: 0 } },
+    });
   });
 });
 

@@ -28,6 +28,7 @@ describe("where runs are kept", () => {
       stateUri: "sqlite:./.flujo/state.db",
       worker: {},
       queues: {},
+      cost: { strict: false, providers: {}, estimators: {} },
       governance: { mode: "allow_all", piiScrub: "off", piiStrong: false },
       source: "default",
       file: undefined,
