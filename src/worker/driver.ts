@@ -129,11 +129,12 @@ export class Driver {
     const { transition } = advance;
     const hooked = this.#with.worker.at !== undefined;
     if (hooked) await this.#reached(transition.endRun === undefined ? "after-commit" : "after-end", resident);
-    if (isTurn) await this.#with.worker.ambient.yieldTurn();
     const next =
       outcome.status === "committed"
         ? this.#committed(resident, advance, outcome)
         : await this.#refused(resident, advance, outcome);
+    // Afterwards: a place that was left, and told so, would miss the claim that this makes, and each round would be in two parts.
+    if (isTurn) await this.#with.worker.ambient.yieldTurn();
     if (hooked && next === "leave" && transition.position.kind === "parked")
       await this.#reached("after-park", resident);
     return next;
