@@ -13,14 +13,14 @@ import { currentLease, FIBER_COLUMNS } from "./runs.ts";
 import type { Work } from "./work.ts";
 
 const TAKE = "UPDATE fibers SET owner = ?, epoch = ?, deliveries = deliveries + 1 WHERE id = ?";
-const TAKE_PLACE = TAKE.replace(" WHERE", ", turn = '=' || coalesce(lane, '') WHERE");
+const TAKE_WITH_TURN = TAKE.replace(" WHERE", ", turn = '=' || coalesce(lane, '') WHERE");
 const READ_TAKEN = `
   SELECT ${FIBER_COLUMNS}, runs.metadata, runs.parent_run, runs.parent_fiber, runs.reply
   FROM fibers JOIN runs ON runs.id = fibers.run LEFT JOIN contexts ON contexts.fiber = fibers.id WHERE fibers.id = ?`;
 const SHELVE = "UPDATE fibers SET owner = NULL, epoch = NULL, ready_at = NULL, turn = NULL WHERE id = ?"; // of no run: damage, and no work
 const START_RUN = "UPDATE runs SET status = 'running', started_at = ? WHERE id = ? AND status = 'pending'";
 
-const outsideRules = (row: Due): Candidate => ({ ...row, takesPlace: false });
+const outsideRules = (row: Due): Candidate => ({ ...row, needsTurn: false });
 
 export interface Claimed {
   readonly fibers: readonly LeasedFiber[];
@@ -101,9 +101,9 @@ export function nextDue(db: Connection, wanted: Wanted, now: number): number | u
 }
 
 /** Row by row: what cannot be decoded is taken too, for its worker to condemn, and holds up nobody else. */
-function take(work: Work, { id, takesPlace }: Candidate, lease: Lease): LeasedFiber | undefined {
+function take(work: Work, { id, needsTurn }: Candidate, lease: Lease): LeasedFiber | undefined {
   const { db } = work;
-  db.run(takesPlace ? TAKE_PLACE : TAKE, lease.worker, lease.epoch, id);
+  db.run(needsTurn ? TAKE_WITH_TURN : TAKE, lease.worker, lease.epoch, id);
   const row = db.get(READ_TAKEN, id);
   if (row === undefined) {
     db.run(SHELVE, id);

@@ -67,13 +67,14 @@ const STOPPING = `
 /** A row that a claim may take. In a governed queue it takes a place; without a turn it is outside the rules all the same. */
 export interface Candidate extends Offered {
   readonly id: number;
-  readonly takesPlace: boolean;
+  /** It must get its lane's own turn, by which places are counted; most rows wait under that already. */
+  readonly needsTurn: boolean;
   readonly turn?: string;
 }
 
-const candidate = ({ id, priority, readyAt }: WaitingRow, turn: string): Candidate => ({
+const candidate = ({ id, priority, readyAt }: WaitingRow, { lane: turn, waiting }: Lane): Candidate => ({
   ...{ id, priority, readyAt, turn },
-  takesPlace: true,
+  needsTurn: waiting !== turn,
 });
 
 function stopping(db: Connection, queue: string, { fingerprints, limit }: Asked): readonly Candidate[] {
@@ -83,7 +84,7 @@ function stopping(db: Connection, queue: string, { fingerprints, limit }: Asked)
       id: numberIn(row, "id"),
       priority: numberIn(row, "priority"),
       readyAt: numberIn(row, "ready_at"),
-      takesPlace: true,
+      needsTurn: true,
     }))
     .sort(byUrgency);
 }
@@ -245,11 +246,12 @@ function inTurn(
   { queue, fingerprints }: Wanted & { readonly queue: string },
   admitted: ReadonlyMap<string, number>,
 ): readonly Candidate[] {
-  const rows = lanes.flatMap(({ lane, waiting, best }) => {
-    const count = admitted.get(lane) ?? 0;
+  const rows = lanes.flatMap((lane) => {
+    const count = admitted.get(lane.lane) ?? 0;
     if (count === 0) return [];
-    if (count === 1 && best !== undefined) return [[candidate(best, lane)]];
-    return [bestOf(db, { queue, turn: waiting, fingerprints, limit: count }).map((row) => candidate(row, lane))];
+    if (count === 1 && lane.best !== undefined) return [[candidate(lane.best, lane)]];
+    const best = bestOf(db, { queue, turn: lane.waiting, fingerprints, limit: count });
+    return [best.map((row) => candidate(row, lane))];
   });
   const rounds = Math.max(0, ...admitted.values());
   return Array.from({ length: rounds }, (_, round) => rows.flatMap((lane) => lane[round] ?? [])).flat();
