@@ -2,6 +2,7 @@ import { flow } from "flujo";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { completedSteps, eventsOf, eventually, gate } from "./reading.ts";
+import { wrapped } from "../review/wrapped.ts";
 import { Scene, STORES } from "./scene.ts";
 
 /** How many are inside at the same time, in all and by key. */
@@ -289,6 +290,26 @@ describe.each(STORES)("the key of a run on %s", (store) => {
       message: expect.stringContaining(says) as string,
     });
   });
+});
+
+it("claims for all the slots that a batch leaves at once, also at the commit after which the event loop gets its turn", async () => {
+  await using scene = new Scene("sqlite");
+  const limits: number[] = [];
+  const store = wrapped(await scene.store(), {
+    claim: (real) => async (request) => {
+      limits.push(request.limit);
+      return real(request);
+    },
+  });
+  const one = flow("one", { version: "1" })
+    .step("s", () => 1)
+    .build();
+  const starter = scene.open({ store, flows: [one], worker: false });
+  await starter.setQueue("default", { concurrency: 1_000 });
+  const handles = await Promise.all(Array.from({ length: 300 }, () => starter.start(one, null)));
+  await scene.open({ store, flows: [one], worker: { concurrency: 50 } }).open();
+  for (const { runId } of handles) await starter.handle(runId).output();
+  expect(new Set(limits)).toEqual(new Set([50]));
 });
 
 describe("rules of queues", () => {
