@@ -67,6 +67,39 @@ describe("a lane that is listed, with more rows than one claim moves there", () 
   });
 });
 
+describe("a lane that is listed for its rate only", () => {
+  it("is forgotten when that has nothing left to remember, at the next claim of its queue", async () => {
+    const db = new Database(":memory:");
+    await store.close();
+    store = await sqliteStore({ driver: db, clock: { now: () => now } });
+    ({ epoch } = await store.register(WORKER, 60_000));
+    await store.putQueueRules([{ queue: QUEUE, lane: { rate: { count: 2, perMs: 1_000 } } }]);
+    const listed = (): unknown => db.prepare("SELECT turn FROM queue_lanes ORDER BY turn").all();
+    await fill("a", 0, 1);
+    await end(await claim(10));
+    await fill("b", 1, 1);
+    await end(await claim(10));
+    expect(listed()).toEqual([{ turn: "=a" }, { turn: "=b" }]);
+    now += 2_000;
+    await fill("b", 2, 1);
+    await end(await claim(10));
+    expect(listed()).toEqual([{ turn: "=b" }]);
+    db.close();
+  });
+
+  it("gives its most urgent row next when it has others in the list meanwhile", async () => {
+    await store.putQueueRules([{ queue: QUEUE, lane: { rate: { count: 1, perMs: 1_000 } } }]);
+    await fill("a", 0, 3);
+    expect((await claim(10)).map(({ run }) => run)).toEqual(["run-0"]);
+    expect(await claim(10)).toEqual([]); // puts the others there
+    await fill("a", 3, 1, 9);
+    now += 2_000;
+    expect((await claim(10)).map(({ run }) => run)).toEqual(["run-3"]);
+    now += 2_000;
+    expect((await claim(10)).map(({ run }) => run)).toEqual(["run-1"]);
+  });
+});
+
 describe("lanes of both kinds, listed and not", () => {
   // By bytes U+FFFD comes first, by UTF-16 units the other one does.
   const [LOW, HIGH] = ["\uFFFD", "\u{1F600}"];

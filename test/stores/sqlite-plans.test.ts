@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Store } from "../../src/ports/store.ts";
 import { sqliteStore } from "../../src/sqlite.ts";
 import { DUE_OF_PRIORITY, NEXT_PRIORITY } from "../../src/stores/sqlite/ready.ts";
-import { OPEN_LANES, OPENING_LANES } from "../../src/stores/sqlite/listed-lanes.ts";
+import { FORGET, OPEN_LANES, OPENING_LANES } from "../../src/stores/sqlite/listed-lanes.ts";
 import { walkText } from "../../src/stores/sqlite/waiting.ts";
 import { INSERT_EVENTS_FENCED, UPDATE_FIBERS } from "../../src/stores/sqlite/together.ts";
 import { FINGERPRINT, newRun, QUEUE, WORKER } from "../../src/testing/conformance/records.ts";
@@ -150,6 +150,11 @@ describe("a claim of a governed queue with 5,000 lanes of which none has a free 
     expect(await store.claim(request)).toMatchObject([{ lane: one.lane }]);
     expect(ran.reduce((sum, { rows }) => sum + rows, 0)).toBeLessThan(30);
   });
+});
+
+it("forgets lanes by the index of those that idle", () => {
+  expect(plan(FORGET)).toMatch(/INDEX queue_lanes_idle \(queue=\? AND forget_at>\? AND forget_at<\?\)$/);
+  expect(plan(FORGET)).not.toContain("SCAN queue_lanes");
 });
 
 describe("a group of transitions", () => {

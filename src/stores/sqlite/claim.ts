@@ -71,8 +71,8 @@ function admitted(
   const chosen = new Set(taken);
   for (const [i, queue] of governed.entries()) {
     const rows = (offers[i + 1] ?? []).filter((row) => chosen.has(row));
-    const turns = rows.flatMap(({ turn }) => turn ?? []);
-    charge(work, queue, turns);
+    const lanes = rows.flatMap(({ from }) => from ?? []);
+    charge(work, queue, lanes);
   }
   return { rows: taken, more };
 }

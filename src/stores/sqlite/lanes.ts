@@ -1,16 +1,15 @@
-import {
-  admit,
-  emptyAt,
-  type LaneView,
-  NO_CLAIMS,
-  type Offered,
-  type QueueRules,
-  roomAt,
-  roomOf,
-} from "../../ports/queue-rules.ts";
+import { admit, type LaneView, type Offered, type QueueRules, roomAt, roomOf } from "../../ports/queue-rules.ts";
 import type { ClaimRequest } from "../../ports/queue.ts";
 import type { Connection } from "./driver.ts";
-import { closeLane, dropLane, type ListedLane, lookNow, openingLanes, openLanes, rateOf } from "./listed-lanes.ts";
+import {
+  closeLane,
+  forgetLanes,
+  keepRate,
+  type ListedLane,
+  openingLanes,
+  openLane,
+  openLanes,
+} from "./listed-lanes.ts";
 import { dueFibers, nextFree } from "./ready.ts";
 import { numberIn } from "./rows.ts";
 import type { Governed } from "./rules.ts";
@@ -69,12 +68,12 @@ export interface Candidate extends Offered {
   readonly id: number;
   /** It must get its lane's own turn, by which places are counted; most rows wait under that already. */
   readonly needsTurn: boolean;
-  readonly turn?: string;
+  readonly from?: Lane;
 }
 
-const candidate = ({ id, priority, readyAt }: WaitingRow, { lane: turn, waiting }: Lane): Candidate => ({
-  ...{ id, priority, readyAt, turn },
-  needsTurn: waiting !== turn,
+const candidate = ({ id, priority, readyAt }: WaitingRow, from: Lane): Candidate => ({
+  ...{ id, priority, readyAt, from },
+  needsTurn: from.waiting !== from.lane,
 });
 
 function stopping(db: Connection, queue: string, { fingerprints, limit }: Asked): readonly Candidate[] {
@@ -93,7 +92,7 @@ const anyStopping = (db: Connection, { rules }: Governed, { fingerprints }: Want
   fingerprints.some((fingerprint) => db.get(STOPPING, rules.queue, fingerprint, 1) !== undefined);
 
 /** A lane that has something for the claim: under which turn its rows wait, and the best of them if only one may be wanted. */
-interface Lane extends LaneView {
+export interface Lane extends LaneView {
   readonly waiting: string;
   readonly best?: WaitingRow;
 }
@@ -106,6 +105,7 @@ export function offer(
 ): { readonly rows: readonly Candidate[]; readonly more: boolean } {
   const { db, now } = work;
   const { rules, rate } = governed;
+  forgetLanes(db, rules.queue, now, MARKED_AT_ONCE);
   const first = stopping(db, rules.queue, asked);
   const leased = leasedIn(db, rules.queue, rules.concurrency);
   if (roomOf(rules, { leased, rate }, now) <= 0) return { rows: first, more: false };
@@ -155,31 +155,33 @@ class Tour {
       const walked = walk(this.#db, { ...walkOf(rules, fingerprints), size }, stretch);
       const open = openLanes(this.#db, { queue: rules.queue, now: this.#now, size }, stretch);
       for (const { met, listed } of together(walked, open)) {
-        const lane = met === undefined || met.listed ? this.#listed(met, listed) : this.#unlisted(met);
+        const lane = met === undefined ? listed && this.#look(listed) : this.#met(met, listed);
         if (lane !== undefined) yield lane;
       }
     }
   }
 
-  #unlisted({ turn, leased, best }: WaitingLane): Lane | undefined {
+  #met({ turn, leased, rate, inList, best }: WaitingLane, open: ListedLane | undefined): Lane | undefined {
     const { queue, lane: rules = {} } = this.#governed.rules;
-    if (roomOf(rules, { leased, rate: NO_CLAIMS }, this.#now) <= 0) {
-      closeLane(this.#db, queue, turn, undefined);
+    if (roomOf(rules, { leased, rate }, this.#now) <= 0) {
+      this.#close(turn, { leased, rate });
       this.#move(turn);
       return undefined;
     }
+    if (inList) {
+      this.#move(turn); // from now on they wait among the others
+      if (open === undefined) openLane(this.#db, queue, turn);
+      return this.#look({ turn, rate });
+    }
     const [first] = best.length > 1 ? best.toSorted(byUrgency) : best;
-    return first && { lane: turn, waiting: turn, claimable: 1, best: first, leased, rate: NO_CLAIMS };
+    return first && { lane: turn, waiting: turn, claimable: 1, best: first, leased, rate };
   }
 
-  /** Rows that came to it since wait among the others from now on. */
-  #listed(met: WaitingLane | undefined, open: ListedLane | undefined): Lane | undefined {
-    const { queue } = this.#governed.rules;
-    if (met === undefined) return open && this.#look(open);
-    const { turn } = met;
-    this.#move(turn);
-    if (open !== undefined) return this.#look(open);
-    return lookNow(this.#db, queue, turn) ? this.#look({ turn, rate: rateOf(this.#db, queue, turn) }) : undefined;
+  #close(turn: string, { leased, rate }: Pick<WaitingLane, "leased" | "rate">): void {
+    const { queue, lane: rules = {} } = this.#governed.rules;
+    const isFull = leased >= (rules.concurrency ?? NEVER);
+    const until = isFull || rules.rate === undefined ? undefined : roomAt(rules.rate, rate, this.#now);
+    closeLane(this.#db, queue, turn, until);
   }
 
   #move(turn: string): void {
@@ -193,16 +195,13 @@ class Tour {
     const { fingerprints, limit } = this.#asked;
     const waiting = listedTurn(turn);
     if (!anyWaiting(db, queue, waiting)) {
-      const until = emptyAt(rate); // a lane that idles for a period needs no state
-      if (until > now) closeLane(db, queue, turn, until);
-      else dropLane(db, queue, turn);
+      keepRate(db, queue, { turn, rate }, undefined);
       return undefined;
     }
     const leased = leasedInLane(db, queue, turn, rules.concurrency);
     const room = Math.min(limit, roomOf(rules, { leased, rate }, now));
     if (room <= 0) {
-      const isFull = leased >= (rules.concurrency ?? NEVER);
-      closeLane(db, queue, turn, isFull || rules.rate === undefined ? undefined : roomAt(rules.rate, rate, now));
+      this.#close(turn, { leased, rate });
       return undefined;
     }
     const found = claimable(db, { queue, turn: waiting, fingerprints, limit: room });
@@ -257,7 +256,7 @@ function inTurn(
   return Array.from({ length: rounds }, (_, round) => rows.flatMap((lane) => lane[round] ?? [])).flat();
 }
 
-/** Lanes that are not listed, or have rows that are not yet, with something for this worker. The first is nearly always enough. */
+/** Lanes with rows for this worker that are not in the list. The first is nearly always enough. */
 function* unlisted(db: Connection, { rules }: Governed, { fingerprints }: Wanted): Generator<WaitingLane> {
   for (const stretch of stretchesFrom("")) {
     for (const lane of walk(db, walkOf(rules, fingerprints), stretch)) {
@@ -296,13 +295,13 @@ function nextLane(db: Connection, governed: Governed, wanted: Wanted, now: numbe
   const { queue, lane = {} } = governed.rules;
   const places = lane.concurrency ?? NEVER;
   let next = NEVER;
-  for (const { turn, leased, listed } of unlisted(db, governed, wanted)) {
+  for (const { leased, rate } of unlisted(db, governed, wanted)) {
     if (leased >= places) continue;
-    if (!listed || lane.rate === undefined) return now;
-    next = Math.min(next, roomAt(lane.rate, rateOf(db, queue, turn), now));
+    next = Math.min(next, lane.rate === undefined ? now : roomAt(lane.rate, rate, now));
+    if (next <= now) return now;
   }
   for (const { turn, waiting, rate, opensAt } of openingLanes(db, queue)) {
-    if (opensAt >= next || next <= now) break;
+    if (opensAt >= next) break;
     const at = lane.rate === undefined ? now : roomAt(lane.rate, rate, now);
     if (at >= next || leasedInLane(db, queue, turn, lane.concurrency) >= places) continue;
     if (claimable(db, { ...wanted, queue, turn: waiting, limit: 1 }) > 0) next = at;

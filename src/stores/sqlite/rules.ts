@@ -8,7 +8,8 @@ import {
 } from "../../ports/queue-rules.ts";
 import { json } from "../../ports/stored-text.ts";
 import type { Connection } from "./driver.ts";
-import { keepRate, rateOf } from "./listed-lanes.ts";
+import type { Lane } from "./lanes.ts";
+import { keepRate } from "./listed-lanes.ts";
 import { queueRulesIn, rateIn, textIn } from "./rows.ts";
 import type { Work } from "./work.ts";
 
@@ -28,7 +29,7 @@ export const allGoverned = (db: Connection): readonly Governed[] =>
 const UPSERT_RULES = `
   INSERT INTO queue_rules (queue, rules, rate, last) VALUES (?, ?, ?, '')
   ON CONFLICT (queue) DO UPDATE SET rules = excluded.rules`;
-const OPEN_ALL = "UPDATE queue_lanes SET opens_at = 0 WHERE queue = ?"; // the new rules say which are full
+const OPEN_ALL = "UPDATE queue_lanes SET opens_at = 0 WHERE queue = ? AND forget_at IS NULL"; // the new rules say which are full
 const MARK_LEASED = `
   UPDATE fibers INDEXED BY fibers_held SET turn = '=' || coalesce(lane, '')
   WHERE owner IS NOT NULL AND turn IS NULL AND queue = ?`;
@@ -56,19 +57,20 @@ export function putRules(work: Work, rules: readonly QueueRules[]): void {
 }
 
 const SERVED = "UPDATE queue_rules SET rate = ?, last = ? WHERE queue = ?";
-/** Remembers which turns were served, in this order: for the rates, and for whose turn is next. */
-export function charge({ db, now }: Work, { rules, rate }: Governed, turns: readonly string[]): void {
-  const last = turns.at(-1);
+/** Remembers which lanes were served, in this order: for the rates, and for whose turn is next. */
+export function charge({ db, now }: Work, { rules, rate }: Governed, served: readonly Lane[]): void {
+  const last = served.at(-1);
   if (last === undefined) return;
   const { queue } = rules;
-  const after = rules.rate === undefined ? rate : afterClaims(rules.rate, rate, { now, claims: turns.length });
-  db.run(SERVED, json(after), last, queue);
+  const after = rules.rate === undefined ? rate : afterClaims(rules.rate, rate, { now, claims: served.length });
+  db.run(SERVED, json(after), last.lane, queue);
   const laneRate = rules.lane?.rate;
   if (laneRate === undefined) return;
-  const claims = new Map<string, number>();
-  for (const turn of turns) claims.set(turn, (claims.get(turn) ?? 0) + 1);
-  for (const [turn, count] of claims) {
-    const state = afterClaims(laneRate, rateOf(db, queue, turn), { now, claims: count });
-    keepRate(db, queue, { turn, rate: state }, roomAt(laneRate, state, now));
+  const claims = new Map<Lane, number>();
+  for (const lane of served) claims.set(lane, (claims.get(lane) ?? 0) + 1);
+  for (const [lane, count] of claims) {
+    const state = afterClaims(laneRate, lane.rate, { now, claims: count });
+    const opensAt = lane.waiting === lane.lane ? undefined : roomAt(laneRate, state, now);
+    keepRate(db, queue, { turn: lane.lane, rate: state }, opensAt);
   }
 }

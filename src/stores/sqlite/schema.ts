@@ -13,6 +13,7 @@
  * turn      of a row that is due or leased in a governed queue: its lane behind a "=", or a "+" (lanes.ts, waiting.ts).
  * queue_lanes  lanes that were found full, or whose rate remembers claims. `opens_at`: when to look at it, NULL = once a place
  *           is freed. Triggers see to that, so that no statement can forget it; those of held fibers do not touch `turn`.
+ *           `forget_at`: nothing waits in the list for it, and that is when its rate has nothing left to remember.
  * waits     which parked fiber waits for which name: written when it parks, removed when it is claimed.
  * messages  the mailbox; message_ids remembers ids for ever after, so that consuming does not undo deduplication. Its column
  *           `own` tells ids of the engine's own messages (`once`) from those that senders chose.
@@ -162,18 +163,20 @@ CREATE TABLE queue_lanes (
   queue TEXT NOT NULL,
   turn TEXT NOT NULL,
   opens_at REAL,
+  forget_at REAL,
   rate TEXT NOT NULL,
   PRIMARY KEY (queue, turn)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX queue_lanes_turns ON queue_lanes (queue, turn, opens_at) WHERE opens_at IS NOT NULL;
 CREATE INDEX queue_lanes_opening ON queue_lanes (queue, opens_at, turn) WHERE opens_at IS NOT NULL;
+CREATE INDEX queue_lanes_idle ON queue_lanes (queue, forget_at) WHERE forget_at IS NOT NULL;
 CREATE TRIGGER place_left AFTER UPDATE OF turn ON fibers WHEN OLD.turn IS NOT NULL AND OLD.owner IS NOT NULL AND NEW.turn IS NULL
 BEGIN
-  UPDATE queue_lanes SET opens_at = 0 WHERE queue = OLD.queue AND turn = OLD.turn AND opens_at IS NULL;
+  UPDATE queue_lanes SET opens_at = 0 WHERE queue = OLD.queue AND turn = OLD.turn AND opens_at IS NULL AND forget_at IS NULL;
 END;
 CREATE TRIGGER place_gone AFTER DELETE ON fibers WHEN OLD.turn IS NOT NULL AND OLD.owner IS NOT NULL
 BEGIN
-  UPDATE queue_lanes SET opens_at = 0 WHERE queue = OLD.queue AND turn = OLD.turn AND opens_at IS NULL;
+  UPDATE queue_lanes SET opens_at = 0 WHERE queue = OLD.queue AND turn = OLD.turn AND opens_at IS NULL AND forget_at IS NULL;
 END;
 
 CREATE TABLE counters (

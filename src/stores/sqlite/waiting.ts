@@ -1,5 +1,6 @@
+import { NO_CLAIMS, type RateState } from "../../ports/queue-rules.ts";
 import type { Connection } from "./driver.ts";
-import { numberIn, numberOrNull, textIn } from "./rows.ts";
+import { numberIn, numberOrNull, rateIn, textIn, textOrNull } from "./rows.ts";
 
 /*
  * Rows of governed queues that wait for their turn, and those that hold a place. A turn is a row's lane behind "=", or behind
@@ -35,8 +36,10 @@ export interface WaitingLane {
   readonly turn: string;
   /** Places that its rows hold, counted up to the limit of the lane. */
   readonly leased: number;
-  /** Whether it has been listed since: its rows are to be moved there. */
-  readonly listed: boolean;
+  /** What its rate remembers. Without claims unless it is listed. */
+  readonly rate: RateState;
+  /** Whether rows wait in the list, too: then these are to be moved there. */
+  readonly inList: boolean;
   /** The best row of each definition that was asked for. */
   readonly best: readonly WaitingRow[];
 }
@@ -60,10 +63,13 @@ export const walkText = (definitions: number): string => `
   seen AS MATERIALIZED (
     SELECT turn,
       (SELECT count(*) FROM (SELECT 1 FROM fibers INDEXED BY fibers_places WHERE ${PLACE} AND turn = lane.turn LIMIT ?5)) AS leased,
-      EXISTS (SELECT 1 FROM queue_lanes WHERE queue = ?1 AND turn = lane.turn) AS listed
+      (SELECT rate FROM queue_lanes WHERE queue = ?1 AND turn = lane.turn) AS rate
     FROM lane WHERE turn IS NOT NULL),
   wanted (fingerprint) AS (VALUES ${Array.from({ length: definitions }, (_, i) => `(?${i + 6})`).join(", ")})
-  SELECT seen.turn, seen.leased, seen.listed, fibers.id, fibers.priority, fibers.ready_at
+  SELECT seen.turn, seen.leased, seen.rate,
+    CASE WHEN seen.rate IS NOT NULL
+      THEN EXISTS (SELECT 1 FROM fibers INDEXED BY fibers_turns WHERE ${WAITING} AND turn = '+' || substr(seen.turn, 2)) END AS in_list,
+    fibers.id, fibers.priority, fibers.ready_at
   FROM seen CROSS JOIN wanted LEFT JOIN fibers ON fibers.id = (
     SELECT id FROM fibers INDEXED BY fibers_turns WHERE ${WAITING} AND turn = seen.turn AND fingerprint = wanted.fingerprint
     ORDER BY priority DESC, ready_at, id LIMIT 1)`;
@@ -88,7 +94,7 @@ export interface Walk {
   readonly size?: number;
 }
 
-/** The lanes of a stretch whose rows are not listed yet. */
+/** The lanes of a stretch of which rows wait that are not in the list. */
 export function* walk(
   db: Connection,
   { queue, fingerprints, places, size: given }: Walk,
@@ -100,11 +106,13 @@ export function* walk(
     const lanes = rows.length / fingerprints.length;
     for (let i = 0; i < lanes; i++) {
       const ofLane = rows.slice(i * fingerprints.length, (i + 1) * fingerprints.length);
-      from = textIn(ofLane[0], "turn");
+      const [row] = ofLane;
+      from = textIn(row, "turn");
       yield {
         turn: from,
-        leased: numberIn(ofLane[0], "leased"),
-        listed: numberIn(ofLane[0], "listed") === 1,
+        leased: numberIn(row, "leased"),
+        rate: textOrNull(row, "rate") === null ? NO_CLAIMS : rateIn(row),
+        inList: numberOrNull(row, "in_list") === 1,
         best: ofLane.flatMap((row) => (numberOrNull(row, "id") === null ? [] : [waitingRow(row)])),
       };
     }
