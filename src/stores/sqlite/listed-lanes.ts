@@ -11,7 +11,7 @@ import { listedTurn, type Stretch } from "./waiting.ts";
  * here: to list each lane in which a row waits, and to forget it again, took half as long as the run itself.
  *
  * A lane that is listed for its rate only has no rows in the list: they are met where rows wait, like those of other lanes, and
- * nobody looks at the lane before it is forgotten. To move each row and to look at each lane was a sixth of the run.
+ * nobody looks at the lane before it is forgotten. To move each row and to look at each lane was an eighth of the run.
  */
 
 export interface ListedLane {
