@@ -20,7 +20,8 @@ export const plain = (size: number, label?: readonly string[]): Shape => ({
 export function shaped(scan: Scan, first: number, { sizes, between, label }: Shape): Span | undefined {
   const gap = sizes.length > 1 ? scan.text.charAt(scan.groups[first]?.end ?? -1) : "";
   if (sizes.length > 1 && (gap === "" || !between.includes(gap))) return undefined;
-  for (const [index, size] of sizes.entries()) {
+  for (let index = 0; index < sizes.length; index++) {
+    const size = sizes[index];
     const group = scan.groups[first + index];
     scan.steps++;
     if (group === undefined || group.end - group.start !== size) return undefined;

@@ -4,6 +4,7 @@ import type { ItemStore } from "../../ports/items.ts";
 import { apart, type Detector, findAll, type Finding, type SlowDetector } from "./detector.ts";
 import { builtInDetectors } from "./detectors.ts";
 import { checkKind, LITERAL, placeholderFor, placeholders } from "./placeholder.ts";
+import { Recent } from "./recent.ts";
 import { Remembered } from "./remembered.ts";
 import { derivedKey, Vault } from "./vault.ts";
 import type { Rewrite } from "./wire-text.ts";
@@ -54,6 +55,7 @@ export class Veil {
   readonly #slow: readonly SlowDetector[];
   readonly #vault: Vault | undefined;
   readonly #remembered: Remembered;
+  readonly #recent = new Recent();
   readonly #onlyBuiltIn: boolean;
 
   /** Throws OPTION_INVALID for a short key, for items without a key, and for a detector whose kind is none. */
@@ -148,17 +150,29 @@ export class Veil {
     if (text.length < LEAST_CHARACTERS) return text;
     const asked = slowly.get(text) ?? [];
     if (asked.length === 0 && this.#onlyBuiltIn && !CANDIDATE.test(text)) return text;
-    const quick = findAll(this.#detectors, text);
-    const found = asked.length === 0 ? quick : apart([...asked, ...quick], text.length);
     const lookalikes = text.includes("[") ? this.#lookalikes(text, doubtful) : NONE;
-    if (found.length === 0 && lookalikes.length === 0) return text;
-    return replaced(text, lookalikes.length === 0 ? found : around(found, lookalikes), (kind, original) => {
+    const isOrdinary = asked.length === 0 && lookalikes.length === 0; // a function of the text alone
+    const before = isOrdinary ? this.#recent.of(text) : undefined;
+    if (before !== undefined) {
+      for (const [placeholder, original] of before.pairs) this.#use(placeholder, original, used);
+      return before.concealed;
+    }
+    const found = around(apart([...asked, ...findAll(this.#detectors, text)], text.length), lookalikes);
+    const pairs: (readonly [string, string])[] = [];
+    const concealed = replaced(text, found, (kind, original) => {
       if (kind === UNTOUCHED) return original;
       const placeholder = placeholderFor(this.#key, kind, original);
-      this.#remembered.add(placeholder, original);
-      used.set(placeholder, original);
+      this.#use(placeholder, original, used);
+      pairs.push([placeholder, original]);
       return placeholder;
     });
+    if (isOrdinary) this.#recent.add(text, { concealed, pairs });
+    return concealed;
+  }
+
+  #use(placeholder: string, original: string, used: Pairs): void {
+    this.#remembered.add(placeholder, original);
+    used.set(placeholder, original);
   }
 
   /** Texts in the form of placeholders. Known ones came from outside: what the veil itself has put there was brought back. */
@@ -199,6 +213,7 @@ export function showFrom(
 
 /** Findings without what lookalikes cover, and the lookalikes: nothing is put behind a placeholder twice. */
 function around(found: readonly Finding[], lookalikes: readonly Finding[]): readonly Finding[] {
+  if (lookalikes.length === 0) return found;
   const pieces: Finding[] = [...lookalikes];
   for (const { kind, start, end } of found) {
     let from = start;
