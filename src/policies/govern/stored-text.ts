@@ -12,7 +12,7 @@ import { isRecord, type Rewrite, throughEntries, throughList, throughWire } from
 const STRUCTURE: ReadonlySet<string> = new Set(
   (
     "v type kind root path visit key lane queue priority name names message token from target runs run code fiber wait outcome " +
-    "taken verdict at counters rhythm flow version phase worker operation schedule status why"
+    "taken verdict at counters rhythm flow version phase worker operation schedule status why id quota limits slice slices amount spent"
   ).split(" "),
 );
 const RECORDS: ReadonlySet<string> = new Set(["frames", "doing", "ending", "undo"]);
