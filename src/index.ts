@@ -30,6 +30,38 @@ export type { Why } from "./runner/why.ts";
 export type { WorkerOptions } from "./worker/options.ts";
 export { NonRetryableError, RetryAfter } from "./domain/errors.ts";
 
+// Agents
+export { agent, type Agent, type AgentOptions, type Prompt } from "./agents/agent.ts";
+export { tool, type Tool, type ToolContext, type ToolOptions } from "./agents/tool.ts";
+export type { ApprovalQuestion } from "./agents/approval.ts";
+export type { Decision, Turn } from "./agents/turn-record.ts";
+export type { AgentStepOptions, Lowerable } from "./dsl/lowerable.ts";
+export { fallbackModels } from "./agents/models/fallback.ts";
+export { openAiCompatible, openAiCompatibleEmbedder } from "./agents/models/openai-compatible.ts";
+export { rolePlay, scriptedModel } from "./agents/models/scripted/scripted-model.ts";
+export type { ScriptStep } from "./agents/models/scripted/script.ts";
+export type { Embedder, Message, Model, ModelAnswer, ModelRequest, ModelSettings, Price } from "./ports/model.ts";
+export { majorityVote, codeConsensus } from "./agents/consensus/reducers.ts";
+export { judgeSelection } from "./agents/consensus/judge.ts";
+export { reasoningPrecheck } from "./agents/structured/reasoning-precheck.ts";
+
+// Budgets
+export type { UsageLimits } from "./domain/usage-limits.ts";
+export type { BudgetOptions } from "./runner/budgets.ts";
+export type { ModelOptions } from "./runner/agency.ts";
+export type { UsageView } from "./runner/usage.ts";
+
+// Govern
+export type { GovernancePolicy } from "./policies/govern/governor.ts";
+export { allowAll, denyAll, piiScrub, toolAllowList } from "./policies/govern/policies.ts";
+export { auditLog } from "./policies/govern/audit-log.ts";
+export { concealingStore } from "./policies/govern/concealing-store.ts";
+export { Veil } from "./policies/govern/veil.ts";
+
+// Replay
+export type { RunExport } from "./runner/export.ts";
+export type { ReplayResult } from "./runner/replay.ts";
+
 // Watch
 export { compositeObserver } from "./observe/composite.ts";
 export { loggingObserver, type LoggingOptions } from "./observe/logging.ts";

@@ -14,6 +14,7 @@ import type { Store } from "../ports/store.ts";
 import { agencyHost } from "./agency.ts";
 import { sharedBudgets } from "./budgets.ts";
 import { Engine } from "./engine.ts";
+import { moneyOf } from "./money.ts";
 import type { FlujoOptions } from "./options.ts";
 import type { Chunks } from "./stream.ts";
 
@@ -35,6 +36,7 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
   const { env } = config;
   const agency = agencyHost({
     ...options,
+    ...moneyOf(options, config.cost),
     governor,
     shared: sharedBudgets(options.budgets, { ledger: store, clock: ambient.clock }),
     resolve: (name) => resolveModel(name, { env }),
