@@ -17,6 +17,7 @@ import { workersCommand } from "./commands/workers.ts";
 import { graphCommand, type GraphCommandOptions } from "./commands/graph.ts";
 import { historyCommand } from "./commands/history.ts";
 import { listCommand, type ListCommandOptions } from "./commands/list.ts";
+import { mockLlmCommand, type MockLlmOptions } from "./commands/mock-llm.ts";
 import { pruneCommand, type PruneCommandOptions } from "./commands/prune.ts";
 import { runCommand, type RunCommandOptions } from "./commands/run.ts";
 import { signalCommand, type SignalCommandOptions } from "./commands/signal.ts";
@@ -216,6 +217,11 @@ function addCare(program: Command, execute: Execute): void {
     .option("--dry-run", "say what would be done, and do nothing")
     .option("--target-version <number>", "up to this version; default: the newest")
     .action((options: MigrateCommandOptions & Common) => execute(options, (shell) => migrateCommand(shell, options)));
+  add(program, "mock-llm", "serve a scripted model with the interface of OpenAI, for tests and demonstrations")
+    .option("--host <address>", "who may reach it; default: only this machine", "127.0.0.1")
+    .option("--port <number>", "default: any that is free", "0")
+    .option("--script <file>", "YAML or JSON with steps or rules; default: says what it was told")
+    .action((options: MockLlmOptions & Common) => execute(options, (shell) => mockLlmCommand(shell, options)));
   add(program, "prune", "delete runs that ended long ago, with their history")
     .requiredOption("--older-than <duration>", 'ended longer ago than this: 30d, "12 hours"')
     .option("-s, --status <names>", "only these: completed,failed,cancelled", collect)

@@ -27,7 +27,7 @@ export interface Said {
 export class Terminal implements Disposable {
   readonly folder: string = mkdtempSync(join(tmpdir(), "flujo-cli-"));
   readonly #signals = new Set<(signal: StopSignal) => void>();
-  #watching: { readonly word: string; readonly act: () => void } | undefined;
+  #watching: { readonly word: string; readonly act: (out: string) => void } | undefined;
 
   /** Runs `flujo …words`. */
   async flujo(words: readonly string[], options: TerminalOptions = {}): Promise<Said> {
@@ -39,10 +39,16 @@ export class Terminal implements Disposable {
 
   /** Sends a signal as soon as `word` is printed on stderr. */
   interruptAt(word: string, ...signals: readonly StopSignal[]): void {
-    const act = (): void => {
-      for (const signal of signals) for (const callback of this.#signals) callback(signal);
-    };
+    this.whenSaid(word, () => this.interrupt(...signals));
+  }
+
+  /** Acts as soon as `word` is printed on stderr, knowing what stdout says by then. */
+  whenSaid(word: string, act: (out: string) => void): void {
     this.#watching = { word, act };
+  }
+
+  interrupt(...signals: readonly StopSignal[]): void {
+    for (const signal of signals) for (const callback of this.#signals) callback(signal);
   }
 
   [Symbol.dispose](): void {
@@ -53,12 +59,12 @@ export class Terminal implements Disposable {
     const typed = [...types];
     return {
       stdout: { isTTY: tty, columns: 100, write: (text) => void out.push(text) },
-      stderr: { isTTY: tty, columns: 100, write: (text) => this.#said(text, err) },
+      stderr: { isTTY: tty, columns: 100, write: (text) => this.#said(text, err, out) },
       stdin: {
         isTTY: tty,
         read: () => Promise.resolve(stdin),
         ask: (prompt) => {
-          this.#said(prompt, err);
+          this.#said(prompt, err, out);
           return Promise.resolve(typed.shift());
         },
       },
@@ -73,11 +79,11 @@ export class Terminal implements Disposable {
     };
   }
 
-  #said(text: string, err: string[]): void {
+  #said(text: string, err: string[], out: readonly string[]): void {
     err.push(text);
     const watching = this.#watching;
     if (watching === undefined || !err.join("").includes(watching.word)) return;
     this.#watching = undefined;
-    setImmediate(watching.act);
+    setImmediate(() => watching.act(out.join("")));
   }
 }
