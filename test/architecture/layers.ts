@@ -46,6 +46,7 @@ export const PUBLIC_NAMES: readonly string[] = [
   "flujo/redis",
   "flujo/mongodb",
   "flujo/sharded",
+  "flujo/ai-sdk",
   "flujo/testing",
 ];
 
