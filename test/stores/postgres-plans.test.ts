@@ -15,7 +15,7 @@ const MANY = 1_000_000;
 /** Fibers that nobody claims now: most are parked for good, the rest are timers of the future in two priorities. */
 const manyFibers = (schema: string): string => `
   INSERT INTO ${schema}.fibers (run, key, fingerprint, queue, lane, priority, seq, ready_at, deliveries, names, wait, state, value, context, aside)
-  SELECT 'many-' || i, '0', '${FINGERPRINT}', '${QUEUE}', '', i % 2, 1, CASE WHEN i % 5 = 0 THEN ${NOW} + i END, 0, '[]', '{}', '{}', 'null', '{}', 'null'
+  SELECT 'many-' || i, '0', '${FINGERPRINT}', '${QUEUE}', '', i % 2, 1, CASE WHEN i % 5 = 0 THEN ${NOW} + i END, 0, '{}', '{}', '{}', 'null', '{}', 'null'
   FROM generate_series(1, ${MANY}) AS i`;
 
 interface Read {

@@ -185,7 +185,7 @@ const LISTEN: Step = {
 const WRITE_FIBERS: Step = {
   sql: `
   UPDATE flujo.fibers AS f SET seq = f.seq + 1, deliveries = 0, state = g.state, value = coalesce(g.value, f.value),
-    context = coalesce(g.context, f.context), aside = coalesce(g.aside, f.aside), names = g.names, wait = g.wait, human = g.human, ended = g.outcome,
+    context = coalesce(g.context, f.context), aside = coalesce(g.aside, f.aside), names = CASE WHEN g.names IS NOT NULL THEN ARRAY(SELECT json_array_elements_text(g.names::json)) END, wait = g.wait, human = g.human, ended = g.outcome,
     cancel = CASE WHEN NOT g.ack AND g.outcome IS NULL THEN f.cancel END,
     queue = coalesce(g.queue, f.queue), lane = coalesce(g.lane, f.lane), priority = coalesce(g.priority, f.priority),
     turn = CASE WHEN g.keeps AND g.queue IS NULL THEN f.turn WHEN g.position = 'held' AND g.governed THEN g.lane END,

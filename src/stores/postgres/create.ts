@@ -5,7 +5,7 @@ import { emptyValues } from "./columns.ts";
 import type { Database } from "./database.ts";
 import type { SqlValue } from "./driver.ts";
 import { isRowFault } from "./errors.ts";
-import { loadRuns } from "./read.ts";
+import { loadRun } from "./read.ts";
 import { booleanIn, numberIn } from "./rows.ts";
 import { CREATE_RUNS } from "./start-program.ts";
 import { Starts } from "./start-values.ts";
@@ -42,7 +42,7 @@ async function existing(db: Database, item: Item, now: number | null): Promise<C
   const { id } = item.run;
   try {
     for (let left = RACES; left > 0; left--) {
-      const [run] = await loadRuns(db, now, [id]);
+      const run = await loadRun(db, now, id);
       if (run !== undefined) return { status: "exists", run };
       const outcomes: CreateOutcome[] = [];
       await createAll(db, [{ ...item, index: 0 }], now, outcomes);

@@ -6,7 +6,7 @@ import type { PgClient, PgPool, PgQuery, Row, SqlValue } from "./driver.ts";
 import { isRowFault, isTransient, storeError } from "./errors.ts";
 import type { Flags } from "./flags.ts";
 import { handleOf } from "./transaction-handle.ts";
-import { callText, callValues, inSchema, type Program, statementOf, type Values, valueOf } from "./program.ts";
+import { callOf, callValues, inSchema, type Program, statementOf, type Values, valueOf } from "./program.ts";
 
 /**
  * Deadlocks and refused serializations are tried again this often: each time somebody else has got through. The pauses double, up to
@@ -35,6 +35,8 @@ export class Database {
   readonly #owned: boolean;
   readonly #timeoutMs: number;
   readonly #queries = new Map<string, Query>();
+  /** The texts of calls are long, and looking one up by its text would mean writing it anew each time. */
+  readonly #calls = new Map<Program, { readonly query: Query; readonly names: readonly string[] }>();
   #closed = false;
 
   constructor({ pool, owned, schema, flags, statementTimeoutMs, where }: DatabaseOptions) {
@@ -199,17 +201,30 @@ export class Database {
   }
 
   #call(program: Program, values: Values): PgQuery {
-    return this.#query(callText(program), callValues(program, values));
+    let call = this.#calls.get(program);
+    if (call === undefined) {
+      const { text, names } = callOf(program);
+      call = { query: this.#prepared(text), names };
+      this.#calls.set(program, call);
+    }
+    return this.#filled(call.query, callValues(program, call.names, values));
   }
 
   #query(sql: string, values: readonly SqlValue[]): PgQuery {
+    return this.#filled(this.#prepared(sql), values);
+  }
+
+  #prepared(sql: string): Query {
     let query = this.#queries.get(sql);
     if (query === undefined) {
       const text = inSchema(this.flags.noSkipLocked ? sql.replaceAll(" SKIP LOCKED", "") : sql, this.schema);
       query = { text, name: `flujo_${sha256(text).slice(0, 24)}`, arrays: arrayTypesIn(text) };
       this.#queries.set(sql, query);
     }
-    const { text, name, arrays } = query;
+    return query;
+  }
+
+  #filled({ text, name, arrays }: Query, values: readonly SqlValue[]): PgQuery {
     return { text, values: sent(values, arrays), ...(!this.flags.noNamedStatements && { name }) };
   }
 }

@@ -53,7 +53,7 @@ async function claimInTurn(
 ): Promise<readonly LeasedFiber[] | undefined> {
   const rows = await db.run(CLAIM_IN_TURN, { ...request, ...calm, now: given, size: limit + 1 });
   if (rows.some((row) => isNull(row, "run"))) return undefined;
-  return leased(rows, (program, values) => db.run(program, values));
+  return leased(rows);
 }
 
 interface Attempt {
@@ -86,7 +86,7 @@ async function attempt(
     queues: chosen.map(({ queue }) => queue),
     ...chargesFor(seen.governed, chosen, seen.now),
   });
-  const fibers = inOrder(chosen, await leased(rows, ask));
+  const fibers = inOrder(chosen, leased(rows));
   return { seen, fibers, missed: chosen.length - rows.length };
 }
 

@@ -1,6 +1,6 @@
 import { FlujoError } from "../../domain/errors.ts";
 import { type MigrateOptions, type Migration, type MigrationReport, versionToReach } from "../../ports/migration.ts";
-import { CLAIM, GIVE_TURNS, LOCK_RULES, MAIL, NEXT_DUE, NEXT_UNSEEN, OFFER, TAKE_THESE } from "./claim-program.ts";
+import { CLAIM, GIVE_TURNS, LOCK_RULES, NEXT_DUE, NEXT_UNSEEN, OFFER, TAKE_THESE } from "./claim-program.ts";
 import { ADVANCE, COMMIT } from "./commit-program.ts";
 import { FINISH } from "./finish-program.ts";
 import type { Database } from "./database.ts";
@@ -13,6 +13,7 @@ import { FORGET_ACCOUNTS, HOLD, SETTLE } from "./ledger-programs.ts";
 import { functionText, inSchema, type Program } from "./program.ts";
 import { BEST_OF_LANES, CLAIM_IN_TURN, CLAIMABLE, LEASED, LOOK, OPEN_LANES } from "./lane-programs.ts";
 import { PRUNE } from "./prune-program.ts";
+import { LOAD } from "./read.ts";
 import { numberIn } from "./rows.ts";
 import { CANCEL, REVIVE, SIGNAL } from "./run-programs.ts";
 import { STORAGE_1, VERSION_1 } from "./schema.ts";
@@ -28,8 +29,8 @@ const PROGRAMS_1: readonly Program[] = [
   SIGNAL,
   CANCEL,
   REVIVE,
+  LOAD,
   CLAIM,
-  MAIL,
   LOCK_RULES,
   LOOK,
   CLAIM_IN_TURN,

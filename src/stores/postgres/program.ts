@@ -93,16 +93,16 @@ function argumentsOf({ params, bundle = [] }: Program): Readonly<Record<string, 
   return { ...Object.fromEntries(direct), bundle: "text[]" };
 }
 
-/** The statement that calls the function. */
-export const callText = (program: Program): string =>
-  `SELECT * FROM flujo.${program.name}(${Object.values(argumentsOf(program))
-    .map((type, i) => `$${i + 1}::${type}`)
-    .join(", ")})`;
+/** The statement that calls the function, and the names of its arguments. */
+export function callOf(program: Program): { readonly text: string; readonly names: readonly string[] } {
+  const args = argumentsOf(program);
+  const types = Object.values(args).map((type, i) => `$${i + 1}::${type}`);
+  return { text: `SELECT * FROM flujo.${program.name}(${types.join(", ")})`, names: Object.keys(args) };
+}
 
-export const callValues = (program: Program, values: Values): SqlValue[] =>
-  Object.keys(argumentsOf(program)).map((name) =>
-    name === "bundle" ? bundled(program, values) : valueOf(name, values),
-  );
+/** What the arguments of these names are. */
+export const callValues = (program: Program, names: readonly string[], values: Values): SqlValue[] =>
+  names.map((name) => (name === "bundle" ? bundled(program, values) : valueOf(name, values)));
 
 function bundled({ bundle = [] }: Program, values: Values): SqlValue {
   const arrays = bundle.map((name) => valueOf(name, values));

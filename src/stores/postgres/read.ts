@@ -2,6 +2,7 @@ import type { RunRecord } from "../../domain/run.ts";
 import type { ChildResult, EventRecord, FiberRecord, MessageRecord, StoredDefinition } from "../../ports/store.ts";
 import { json, original, storable } from "../../ports/stored-text.ts";
 import type { Database } from "./database.ts";
+import type { Program } from "./program.ts";
 import { childResult, eventRecord, fiberRecord, messageRecord, runRecord, storedDefinition, textIn } from "./rows.ts";
 
 /** The database's clock, unless the caller brought one as $1. */
@@ -29,13 +30,21 @@ export const RUN_COLUMNS: string = `
   r.id, r.flow, r.version, r.fingerprint, ${STATUS} AS status, r.parent_run, r.parent_fiber, r.reply, r.cancel_reason,
   r.created_at, ${STARTED} AS started_at, r.ended_at, r.metadata, r.input, r.output, r.failure`;
 
-export async function loadRuns(
-  db: Database,
-  now: number | null,
-  runs: readonly string[],
-): Promise<readonly RunRecord[]> {
-  const rows = await db.query(`SELECT ${RUN_COLUMNS} FROM flujo.runs AS r WHERE r.id = ANY($2::text[])`, [now, runs]);
-  return rows.map(runRecord);
+/**
+ * A function, because whoever sends a signal or waits for a result asks this first, and as a prepared statement the server planned
+ * it each time anew: with a list of ids it expects less of the plan for any list. That took 0.26 ms, and executing it 0.03.
+ */
+export const LOAD: Program = {
+  name: "load_1",
+  params: { now: "float8", run: "text" },
+  returns: `id text, flow text, version text, fingerprint text, status text, parent_run text, parent_fiber text, reply text,
+  cancel_reason text, created_at float8, started_at float8, ended_at float8, metadata text, input text, output text, failure text`,
+  steps: [{ sql: `SELECT ${RUN_COLUMNS.replaceAll("$1::float8", ":now")} FROM flujo.runs AS r WHERE r.id = :run` }],
+};
+
+export async function loadRun(db: Database, now: number | null, run: string): Promise<RunRecord | undefined> {
+  const [row] = await db.run(LOAD, { now, run });
+  return row === undefined ? undefined : runRecord(row);
 }
 
 export async function history(

@@ -96,8 +96,8 @@ export function fiberRecord(row: Row): FiberRecord {
   };
 }
 
-/** A claimed row joined with its run. Throws RECORD_UNDECODABLE. */
-export function leasedFiber(row: Row, messages: readonly MessageRecord[]): LeasedFiber {
+/** A claimed row joined with its run, and with its messages. Throws RECORD_UNDECODABLE. */
+export function leasedFiber(row: Row): LeasedFiber {
   const parentRun = parentIn(row);
   return {
     ...fiberRecord(row),
@@ -105,7 +105,7 @@ export function leasedFiber(row: Row, messages: readonly MessageRecord[]): Lease
     metadata: parsed(textIn(row, "metadata"), "runs.metadata") as Metadata,
     ...(parentRun && { parentRun }),
     claimedAt: numberIn(row, "claimed_at"),
-    messages,
+    messages: mailIn(row),
   };
 }
 
@@ -147,6 +147,15 @@ export function messageRecord(row: Row): MessageRecord {
     data: parsed(textIn(row, "data"), `messages.data of ${String(row["seq"])}`),
     sentAt: numberIn(row, "sent_at"),
   };
+}
+
+/** Messages that a claim brought along: the server makes a list of lists of it, so that they fit into the row of their fiber. */
+function mailIn(row: Row): readonly MessageRecord[] {
+  if (isNull(row, "mail")) return [];
+  const mail = JSON.parse(textIn(row, "mail")) as readonly (readonly unknown[])[];
+  return mail.map(([seq, mark, name, sent_at, data]) =>
+    messageRecord({ run: row["run"], seq, mark, name, sent_at, data }),
+  );
 }
 
 export function childResult(row: Row): ChildResult {

@@ -79,7 +79,7 @@ CREATE TABLE flujo.fibers (
   deliveries int8 NOT NULL,
   ended text,
   cancel text,
-  names text,
+  names text[],
   wait text,
   human boolean NOT NULL DEFAULT false,
   state text NOT NULL,

@@ -56,7 +56,7 @@ import {
   childrenOf,
   fibersOf,
   history,
-  loadRuns,
+  loadRun,
   messagesOf,
   putDefinitions,
   readBlob,
@@ -155,8 +155,8 @@ export class PostgresStore implements ShardStore {
     return outcome;
   }
 
-  async load(run: RunId): Promise<RunRecord | undefined> {
-    return (await loadRuns(this.#db, this.#now, [run]))[0];
+  load(run: RunId): Promise<RunRecord | undefined> {
+    return loadRun(this.#db, this.#now, run);
   }
 
   list(query: ListQuery): Promise<Page<RunRecord>> {
