@@ -39,10 +39,9 @@ export const DUE_QUEUES: string = `${LEVELS}
     SELECT 1 FROM flujo.fibers AS f WHERE ${OF_LANE} AND f.priority = level.priority AND f.ready_at <= :now LIMIT 1) AS first`;
 
 /** The lease is held for as long as the claim lasts: a sweep waits, and then sees what was claimed. */
-export const LOCK_LEASE: Step = {
-  into: "alive",
-  sql: `SELECT count(*)::int FROM (SELECT 1 FROM flujo.workers WHERE id = :worker AND epoch = :epoch FOR SHARE) AS lease`,
-};
+const LEASES =
+  "SELECT count(*)::int AS alive FROM (SELECT 1 FROM flujo.workers WHERE id = :worker AND epoch = :epoch FOR SHARE) AS lease";
+export const LOCK_LEASE: Step = { into: "alive", sql: LEASES };
 
 export const LEASE =
   "owner = :worker, epoch = :epoch, deliveries = f.deliveries + 1, started_at = coalesce(f.started_at, :now)";
@@ -122,10 +121,11 @@ export const CLAIM: Program = {
   steps: [
     NOW,
     {
-      into: "ruled",
-      sql: `SELECT coalesce(array_agg(queue), '{}') FROM flujo.queue_rules WHERE queue = ANY(:queues)`,
+      into: ["alive", "ruled"],
+      sql: `
+  SELECT held.alive, (SELECT coalesce(array_agg(queue), '{}') FROM flujo.queue_rules WHERE queue = ANY(:queues))
+  FROM (${LEASES}) AS held`,
     },
-    LOCK_LEASE,
     { ...TAKE, sql: TAKE.sql.replace(":alive = 1", ":alive = 1 AND cardinality(:ruled) = 0") },
     STOP_AWAITING,
     { sql: `${READ}${orQueues(":ruled", "cardinality(:ruled) > 0")}` },

@@ -53,16 +53,19 @@ export const HELD_PARAMS = {
  * The fence. Not `=`: that would let the planner look a fiber up among all that its worker holds (without statistics it does), and a
  * batch of 100 would look at 100 times 100 rows.
  */
-const OURS = "f.owner IS NOT DISTINCT FROM g.worker AND f.epoch = g.epoch AND f.seq = g.seq";
+export const OURS = "f.owner IS NOT DISTINCT FROM g.worker AND f.epoch = g.epoch AND f.seq = g.seq";
 
-/** I2, I9: the WHERE is the fence. Nothing indexed changes, so the update is HOT. */
-const MOVE_HELD: string = `
-  WITH moved AS (
+/**
+ * I2, I9: the WHERE is the fence. Nothing indexed changes, so the update is HOT. `but` keeps rows from it that are ours. Steps of
+ * a WITH: who was `moved`, and their events.
+ */
+export const moveHeld = (prefix: "h" | "t", but = ""): string => `
+  moved AS (
     UPDATE flujo.fibers AS f SET seq = f.seq + 1, deliveries = 0, state = g.state, value = coalesce(g.value, f.value),
       context = coalesce(g.context, f.context), aside = coalesce(g.aside, f.aside), names = NULL, wait = NULL,
       cancel = CASE WHEN g.ack THEN NULL ELSE f.cancel END
-    FROM ${rowsOf("h", HELD_PARAMS)}
-    WHERE f.run = g.run AND f.key = g.fiber AND ${OURS}
+    FROM ${rowsOf(prefix, HELD_PARAMS)}
+    WHERE f.run = g.run AND f.key = g.fiber AND ${OURS}${but}
     RETURNING g.n, f.cancel, g.run, g.fiber, g.worker, g.at, g.facts),
   told AS (
     INSERT INTO flujo.events (seq, run, fiber, worker, at, facts)
@@ -73,26 +76,25 @@ const MOVE_HELD: string = `
 export const HOLD: Step = {
   into: ["moved", "asked"],
   when: "h_run",
-  sql: `${MOVE_HELD} SELECT coalesce(array_agg(n::int), '{}'), coalesce(array_agg(cancel), '{}') FROM moved`,
+  sql: `WITH ${moveHeld("h")} SELECT coalesce(array_agg(n::int), '{}'), coalesce(array_agg(cancel), '{}') FROM moved`,
 };
 
 /** Into `fenced`: numbers of those that are ours. Their fibers are locked. */
-export const fence = (prefix: "g" | "z"): Step => ({
+const FENCE: Step = {
   into: "fenced",
   sql: `
   SELECT coalesce(array_agg(mine.n), '{}') FROM (
-    SELECT g.n::int AS n FROM unnest(:${prefix}_run, :${prefix}_fiber, :${prefix}_worker, :${prefix}_epoch, :${prefix}_seq)
-      WITH ORDINALITY AS g (run, fiber, worker, epoch, seq, n)
+    SELECT g.n::int AS n FROM unnest(:g_run, :g_fiber, :g_worker, :g_epoch, :g_seq) WITH ORDINALITY AS g (run, fiber, worker, epoch, seq, n)
     JOIN flujo.fibers AS f ON f.run = g.run AND f.key = g.fiber AND ${OURS}
     ORDER BY g.run, g.fiber FOR NO KEY UPDATE OF f) AS mine`,
-});
+};
 
 /** A batch in which every transition keeps its fiber: what most batches are. */
 export const ADVANCE: Program = {
   name: "advance_1",
   params: prefixed("h", HELD_PARAMS),
   returns: "n int, cancel text",
-  steps: [{ sql: `${MOVE_HELD} SELECT n::int, cancel FROM moved` }],
+  steps: [{ sql: `WITH ${moveHeld("h")} SELECT n::int, cancel FROM moved` }],
 };
 
 /** Messages from outside stay: whoever sent them was told that they arrived, and a revived run finds them. */
@@ -311,7 +313,7 @@ export const COMMIT: Program = {
     lockQueues("lock_queues"),
     lockRuns("lock_runs"),
     HOLD,
-    fence("g"),
+    FENCE,
     JUDGE,
     CONSUME,
     LISTEN,
@@ -320,7 +322,7 @@ export const COMMIT: Program = {
     insertEvents("e", "ok"),
     ...insertBlobs("b", "ok"),
     insertFibers("s", "ok"),
-    { into: "spawned", sql: "SELECT :queued" },
+    { into: "spawned", expression: true, sql: ":queued" },
     ...startSteps("ok"),
     ...deliver("m", "ok", "mail"),
     CANCEL_FORKS,

@@ -1,6 +1,6 @@
 import { FlujoError } from "../../domain/errors.ts";
 import type { FiberKey } from "../../domain/ids.ts";
-import { isFinal, isHeld } from "../../ports/effects.ts";
+import { isFinal, isHeld, isReceipt } from "../../ports/effects.ts";
 import { unsendable } from "../../ports/new-message.ts";
 import type { ShardTransition } from "../../ports/shard.ts";
 import type { CommitOutcome, Transition } from "../../ports/store.ts";
@@ -10,9 +10,10 @@ import type { Row, SqlValue } from "./driver.ts";
 import { isRowFault } from "./errors.ts";
 import { emptyValues } from "./columns.ts";
 import { FINISH } from "./finish-program.ts";
-import { type Encoded, encode, Finals, Held, LayerValues } from "./layer-values.ts";
+import { type Encoded, encode, Finals, Held, LayerValues, Receipts } from "./layer-values.ts";
 import { layersOf } from "./layers.ts";
 import type { Program, Values } from "./program.ts";
+import { RECEIVE } from "./receive-program.ts";
 import { booleanIn, numberIn, textIn, textOrNull, textsIn } from "./rows.ts";
 
 const COMMITTED: CommitOutcome = Object.freeze({ status: "committed", woken: false });
@@ -74,6 +75,7 @@ async function commitLayer(run: Run, layer: readonly Item[], now: number | null)
   try {
     if (layer.every(({ transition }) => isHeld(transition))) return await advance(run, layer);
     if (layer.every(({ transition }) => isHeld(transition) || isFinal(transition))) return await finish(run, layer);
+    if (layer.every(({ transition }) => isHeld(transition) || isReceipt(transition))) return await receive(run, layer);
     return await commitMixed(run, layer, now);
   } catch (error) {
     if (!isRowFault(error)) throw error;
@@ -113,18 +115,30 @@ class Places {
 }
 
 const NO_FINALS = emptyValues(FINISH.params);
+const NO_RECEIPTS = emptyValues(RECEIVE.params);
 
-async function finish(run: Run, layer: readonly Item[]): Promise<Answers> {
-  const [held, finals] = [new Held(), new Finals()];
-  for (const { transition, encoded } of layer) (isHeld(transition) ? held : finals).add(encoded);
-  const values: Record<string, SqlValue> = { ...NO_FINALS };
+const finish = (run: Run, layer: readonly Item[]): Promise<Answers> =>
+  commitAlike(layer, { ...NO_FINALS }, new Finals(), (values) => run(FINISH, values));
+
+const receive = (run: Run, layer: readonly Item[]): Promise<Answers> =>
+  commitAlike(layer, { ...NO_RECEIPTS }, new Receipts(), (values) => run(RECEIVE, values));
+
+/** Transitions that keep their fibers and do nothing else, and others that are all of one kind. */
+async function commitAlike(
+  layer: readonly Item[],
+  values: Record<string, SqlValue>,
+  others: Finals | Receipts,
+  send: (values: Values) => Promise<readonly Row[]>,
+): Promise<Answers> {
+  const held = new Held();
+  for (const { transition, encoded } of layer) (isHeld(transition) ? held : others).add(encoded);
   held.writeTo(values);
-  finals.writeTo(values);
+  others.writeTo(values);
   const places = new Places(layer);
   const outcomes: CommitOutcome[] = layer.map(() => LOST);
-  for (const row of await run(FINISH, values)) {
+  for (const row of await send(values)) {
     const place = places.of(row);
-    if (place !== undefined) outcomes[place] = committed(row, []);
+    if (place !== undefined) outcomes[place] = booleanIn(row, "ok") ? committed(row, []) : CONFLICT;
   }
   return { outcomes, woke: false };
 }

@@ -7,7 +7,7 @@ import type { SqlValue } from "./driver.ts";
 import { isRowFault } from "./errors.ts";
 import { loadRun } from "./read.ts";
 import { booleanIn, numberIn } from "./rows.ts";
-import { CREATE_RUNS } from "./start-program.ts";
+import { CREATE_RUNS, START } from "./start-program.ts";
 import { Starts } from "./start-values.ts";
 
 const EMPTY = emptyValues(CREATE_RUNS.params);
@@ -69,7 +69,7 @@ async function createAll(
     const locks = { lock_workers: [...starts.workers].sort(), lock_queues: [...starts.queues].sort() };
     const values: Record<string, SqlValue> = { ...EMPTY, now, ok: [1], ...locks };
     starts.writeTo(values);
-    for (const row of await db.run(CREATE_RUNS, values)) {
+    for (const row of await db.run(starts.plain ? START : CREATE_RUNS, values)) {
       const item = items[numberIn(row, "n") - 1];
       if (item !== undefined) outcomes[item.index] = { status: "created", leased: booleanIn(row, "leased") };
     }

@@ -184,17 +184,13 @@ export const deliver = (prefix: string, owner: string, taken: string): readonly 
     UNION ALL SELECT min(o.n) FROM open AS o JOIN marked AS m ON m.run = o.run AND m.mark = o.mark GROUP BY o.run, o.mark) AS new`,
   },
   {
-    when: taken,
-    sql: `
-  INSERT INTO flujo.messages (seq, run, mark, name, sent_at, data)
-  SELECT nextval('flujo.message_seq'), run, mark, name, sent_at, data FROM (
-    SELECT g.* FROM ${rowsOf(prefix, MESSAGE_PARAMS)} WHERE g.n = ANY(:${taken}) ORDER BY g.n) AS sent`,
-  },
-  {
     into: "woke",
     when: taken,
     sql: `
-  WITH woken AS (UPDATE flujo.fibers AS f SET ready_at = :now
+  WITH sent AS (INSERT INTO flujo.messages (seq, run, mark, name, sent_at, data)
+  SELECT nextval('flujo.message_seq'), run, mark, name, sent_at, data FROM (
+    SELECT g.* FROM ${rowsOf(prefix, MESSAGE_PARAMS)} WHERE g.n = ANY(:${taken}) ORDER BY g.n) AS fresh),
+  woken AS (UPDATE flujo.fibers AS f SET ready_at = :now
   FROM (SELECT DISTINCT w.run, w.fiber FROM ${rowsOf(prefix, MESSAGE_PARAMS)}
     JOIN flujo.waits AS w ON w.run = g.run AND w.name = g.name WHERE g.n = ANY(:${taken})) AS waiting
   WHERE f.run = waiting.run AND f.key = waiting.fiber

@@ -36,7 +36,11 @@ export function encode(transition: ShardTransition): Encoded {
 
 /** Parameters of the transitions that keep their fibers, in this order. */
 export class Held {
-  readonly #columns = new Columns("h", HELD_PARAMS);
+  readonly #columns: Columns;
+
+  constructor(prefix: "h" | "t" = "h") {
+    this.#columns = new Columns(prefix, HELD_PARAMS);
+  }
 
   add({ transition: t, state, value, context, aside, facts }: Encoded): void {
     const ack = t.acknowledgeCancel === true;
@@ -47,6 +51,26 @@ export class Held {
 
   writeTo(values: Record<string, SqlValue>): void {
     this.#columns.writeTo(values);
+  }
+}
+
+/** Parameters of the transitions that keep their fibers and take messages, in this order. */
+export class Receipts {
+  readonly #moves = new Held("t");
+  readonly #consumed = new Columns("c", LIST_PARAMS.c);
+  readonly #runs: string[] = [];
+
+  add(encoded: Encoded): void {
+    const { run, consume } = encoded.transition;
+    this.#runs.push(run);
+    this.#moves.add(encoded);
+    for (const seq of consume) this.#consumed.add(this.#runs.length, run, seq);
+  }
+
+  writeTo(values: Record<string, SqlValue>): void {
+    this.#moves.writeTo(values);
+    this.#consumed.writeTo(values);
+    values["lock_runs"] = this.#runs.sort();
   }
 }
 

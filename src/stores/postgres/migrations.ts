@@ -14,17 +14,20 @@ import { functionText, inSchema, type Program } from "./program.ts";
 import { BEST_OF_LANES, CLAIM_IN_TURN, CLAIMABLE, LEASED, LOOK, OPEN_LANES } from "./lane-programs.ts";
 import { PRUNE } from "./prune-program.ts";
 import { LOAD } from "./read.ts";
+import { RECEIVE } from "./receive-program.ts";
 import { numberIn } from "./rows.ts";
 import { CANCEL, REVIVE, SIGNAL } from "./run-programs.ts";
 import { STORAGE_1, VERSION_1 } from "./schema.ts";
-import { CREATE_RUNS } from "./start-program.ts";
+import { CREATE_RUNS, START } from "./start-program.ts";
 import { ADMIT, HEARTBEAT, REGISTER, RELEASE, SWEEP } from "./worker-programs.ts";
 
 /** Names carry a version: processes of two versions of this code may work on one schema while it is upgraded. */
 const PROGRAMS_1: readonly Program[] = [
   ADVANCE,
+  RECEIVE,
   FINISH,
   COMMIT,
+  START,
   CREATE_RUNS,
   SIGNAL,
   CANCEL,

@@ -15,6 +15,8 @@ export interface Step {
   readonly into?: string | readonly string[];
   /** Runs only if this array is not empty. */
   readonly when?: string;
+  /** The text is an expression over what is at hand: for a function an assignment, which costs a fifth of a statement. */
+  readonly expression?: true;
 }
 
 export interface Program {
@@ -41,7 +43,8 @@ export const inSchema = (sql: string, schema: string): string => sql.replaceAll(
 /** Milliseconds since the epoch by the database, unless the caller brought a clock. */
 export const NOW: Step = {
   into: "now",
-  sql: "SELECT coalesce(:now, floor(extract(epoch FROM clock_timestamp()) * 1000)::float8) AS now",
+  expression: true,
+  sql: "coalesce(:now, floor(extract(epoch FROM clock_timestamp()) * 1000)::float8)",
 };
 
 /*
@@ -57,12 +60,14 @@ const SETTINGS = [
   "plan_cache_mode = force_generic_plan",
 ];
 
-function stepText({ sql, into, when }: Step, last: boolean): string {
+function stepText({ sql, into, when, expression }: Step, last: boolean): string {
   const text = sql.replaceAll(NAME, "_$1").trim();
   const kept = [into ?? []].flat().map((name) => `_${name}`);
   const statement = last
     ? `RETURN QUERY ${text};`
-    : `${text}${kept.length === 0 ? "" : `\n  INTO ${kept.join(", ")}`};`;
+    : expression
+      ? `${kept.join()} := ${text};`
+      : `${text}${kept.length === 0 ? "" : `\n  INTO ${kept.join(", ")}`};`;
   return when === undefined ? statement : `IF cardinality(_${when}) > 0 THEN ${statement} END IF;`;
 }
 
@@ -125,9 +130,12 @@ function arrayText(array: SqlValue): string {
 }
 
 /** One step as a statement with numbered parameters, and their names in order. */
-export function statementOf({ sql }: Step, { params, variables }: Program): { text: string; names: readonly string[] } {
+export function statementOf(
+  { sql, expression }: Step,
+  { params, variables }: Program,
+): { text: string; names: readonly string[] } {
   const names: string[] = [];
-  const text = sql.replaceAll(NAME, (_, name: string) => {
+  const text = (expression ? `SELECT ${sql}` : sql).replaceAll(NAME, (_, name: string) => {
     if (!names.includes(name)) names.push(name);
     const type = params[name] ?? variables?.[name];
     if (type === undefined) throw new Error(`the program names :${name}, which is no parameter and no variable`);

@@ -47,6 +47,67 @@ export const START_VARIABLES: ParamTypes = {
   woke: "int",
 };
 
+const OF_RUNS = ["id", "flow", "version", "fingerprint", "created_at", "metadata", "input", "worker", "epoch"] as const;
+const OF_FIBERS = ["key", "queue", "lane", "priority", "ready_at", "state", "value", "context", "aside"] as const;
+const OF_EVENTS = ["at", "facts"] as const;
+
+const PLAIN: readonly (readonly [name: string, param: string, type: string])[] = [
+  ...OF_RUNS.map((name) => [name, `r_${name}`, RUN_PARAMS[name]] as const),
+  ...OF_FIBERS.map((name) => [name, `rf_${name}`, FIBER_PARAMS[name]] as const),
+  ...OF_EVENTS.map((name) => [name, `re_${name}`, EVENT_PARAMS[name]] as const),
+];
+
+/**
+ * Starts runs of which each is a run, its first fiber and its first event, and nothing else: what most are. The same as CREATE_RUNS
+ * does, in one statement instead of seven, with 20 arrays instead of 55, which was half of what a start costs the server. What the
+ * locks answer is what was there when they were had, so they may stand in the statement that needs it; `ruled` waits for `lease`
+ * to keep their order.
+ */
+export const START: Program = {
+  name: "start_1",
+  params: {
+    now: "float8",
+    lock_workers: "text[]",
+    lock_queues: "text[]",
+    ...Object.fromEntries(PLAIN.map(([, param, type]) => [param, type])),
+  },
+  returns: "n int, leased boolean",
+  steps: [
+    NOW,
+    {
+      sql: `
+  WITH lease AS MATERIALIZED (SELECT id, epoch FROM flujo.workers WHERE id = ANY(:lock_workers) ORDER BY id FOR SHARE),
+  ruled AS MATERIALIZED (
+    SELECT queue FROM flujo.queue_rules WHERE queue = ANY(:lock_queues) AND (SELECT count(*) FROM lease) >= 0 ORDER BY queue FOR KEY SHARE),
+  given AS MATERIALIZED (
+    SELECT g.*, w.id AS owner, q.queue IS NOT NULL AS governed
+    FROM unnest(${PLAIN.map(([, param]) => `:${param}`).join(", ")}) WITH ORDINALITY AS g (${PLAIN.map(([name]) => name).join(", ")}, n)
+      LEFT JOIN ruled AS q ON q.queue = g.queue
+      LEFT JOIN lease AS w ON w.id = g.worker AND w.epoch = g.epoch AND q.queue IS NULL),
+  made AS (
+    INSERT INTO flujo.runs (id, flow, version, fingerprint, status, created_at, started_at, metadata, input)
+    SELECT id, flow, version, fingerprint, 'open', created_at, CASE WHEN owner IS NOT NULL THEN :now END, metadata, input
+    FROM given ORDER BY id
+    ON CONFLICT (id) DO NOTHING RETURNING id),
+  born AS MATERIALIZED (
+    SELECT * FROM given
+    WHERE (SELECT count(*) FROM made) = cardinality(:r_id) OR id = ANY(ARRAY(SELECT made.id FROM made)) ORDER BY n),
+  first AS (
+    INSERT INTO flujo.fibers (run, key, fingerprint, queue, lane, turn, priority, seq, owner, epoch, ready_at, started_at, deliveries,
+      state, value, context, aside)
+    SELECT id, key, fingerprint, queue, lane, CASE WHEN governed AND (worker IS NOT NULL OR ready_at <= :now) THEN lane END, priority, 0,
+      owner, CASE WHEN owner IS NOT NULL THEN epoch END, CASE WHEN governed AND worker IS NOT NULL THEN :now ELSE ready_at END,
+      CASE WHEN owner IS NOT NULL THEN :now END, 0, state, value, context, aside
+    FROM born
+    ON CONFLICT (run, key) DO NOTHING),
+  told AS (
+    INSERT INTO flujo.events (seq, run, fiber, worker, at, facts)
+    SELECT nextval('flujo.event_seq'), id, key, worker, at, facts FROM born)
+  SELECT n::int, owner IS NOT NULL FROM born`,
+    },
+  ],
+};
+
 /** Starts many runs: whole or not at all, each on its own, unless a row cannot be stored: then none. */
 export const CREATE_RUNS: Program = {
   name: "create_runs_1",

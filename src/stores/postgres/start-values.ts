@@ -62,6 +62,8 @@ export class Starts {
   readonly #pairs = new Columns("rp", PAIR_PARAMS);
   readonly #messages = new Columns("rm", MESSAGE_PARAMS);
   readonly #blobs = new Columns("rb", BLOB_PARAMS);
+  /** Nobody's children, and none born ended. */
+  #alone = true;
   readonly workers: Set<string> = new Set();
   /** Into which fibers are born. */
   readonly queues: Set<string> = new Set();
@@ -70,10 +72,18 @@ export class Starts {
     return this.#runs.count;
   }
 
+  /** Each is a run, its first fiber and its first event, and nothing else. */
+  get plain(): boolean {
+    const { count } = this.#runs;
+    const more = this.#pairs.count + this.#messages.count + this.#blobs.count;
+    return this.#alone && this.#fibers.count === count && this.#events.count === count && more === 0;
+  }
+
   add(run: NewRun, by: number): void {
     const n = this.#runs.count + 1;
     const owner = run.root.leased ? run.lease : undefined;
     if (owner !== undefined) this.workers.add(owner.worker);
+    if (run.parent !== undefined || run.root.ended !== undefined) this.#alone = false;
     const input = json(run.input);
     const metadata = json(run.metadata);
     const event = (fiber: string, { at, facts }: NewEvent, worker: string | null): void =>
