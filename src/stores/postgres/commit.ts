@@ -8,7 +8,6 @@ import { original } from "../../ports/stored-text.ts";
 import { ADVANCE, COMMIT } from "./commit-program.ts";
 import type { Row, SqlValue } from "./driver.ts";
 import { isRowFault } from "./errors.ts";
-import { emptyValues } from "./columns.ts";
 import { FINISH } from "./finish-program.ts";
 import { type Encoded, encode, Finals, Held, LayerValues, Receipts } from "./layer-values.ts";
 import { layersOf } from "./layers.ts";
@@ -87,12 +86,10 @@ async function commitLayer(run: Run, layer: readonly Item[], now: number | null)
   return { outcomes: alone.flatMap(({ outcomes }) => outcomes), woke: alone.some(({ woke }) => woke) };
 }
 
-const NO_HELD = emptyValues(ADVANCE.params);
-
 async function advance(run: Run, layer: readonly Item[]): Promise<Answers> {
   const held = new Held();
   for (const { encoded } of layer) held.add(encoded);
-  const values: Record<string, SqlValue> = { ...NO_HELD };
+  const values: Record<string, SqlValue> = {};
   held.writeTo(values);
   const outcomes: CommitOutcome[] = layer.map(() => LOST);
   for (const row of await run(ADVANCE, values)) outcomes[numberIn(row, "n") - 1] = committed(row, []);
@@ -114,24 +111,21 @@ class Places {
   }
 }
 
-const NO_FINALS = emptyValues(FINISH.params);
-const NO_RECEIPTS = emptyValues(RECEIVE.params);
-
 const finish = (run: Run, layer: readonly Item[]): Promise<Answers> =>
-  commitAlike(layer, { ...NO_FINALS }, new Finals(), (values) => run(FINISH, values));
+  commitAlike(layer, new Finals(), (values) => run(FINISH, values));
 
 const receive = (run: Run, layer: readonly Item[]): Promise<Answers> =>
-  commitAlike(layer, { ...NO_RECEIPTS }, new Receipts(), (values) => run(RECEIVE, values));
+  commitAlike(layer, new Receipts(), (values) => run(RECEIVE, values));
 
 /** Transitions that keep their fibers and do nothing else, and others that are all of one kind. */
 async function commitAlike(
   layer: readonly Item[],
-  values: Record<string, SqlValue>,
   others: Finals | Receipts,
   send: (values: Values) => Promise<readonly Row[]>,
 ): Promise<Answers> {
   const held = new Held();
   for (const { transition, encoded } of layer) (isHeld(transition) ? held : others).add(encoded);
+  const values: Record<string, SqlValue> = {};
   held.writeTo(values);
   others.writeTo(values);
   const places = new Places(layer);

@@ -1,7 +1,6 @@
 import { FlujoError } from "../../domain/errors.ts";
 import type { NewRun, CreateOutcome } from "../../ports/store.ts";
 import { cannotStore, unplaceable } from "../../ports/new-run.ts";
-import { emptyValues } from "./columns.ts";
 import type { Database } from "./database.ts";
 import type { SqlValue } from "./driver.ts";
 import { isRowFault } from "./errors.ts";
@@ -9,8 +8,6 @@ import { loadRun } from "./read.ts";
 import { booleanIn, numberIn } from "./rows.ts";
 import { CREATE_RUNS, START } from "./start-program.ts";
 import { Starts } from "./start-values.ts";
-
-const EMPTY = emptyValues(CREATE_RUNS.params);
 
 interface Item {
   readonly index: number;
@@ -67,7 +64,7 @@ async function createAll(
     const starts = new Starts();
     for (const { run } of items) starts.add(run, 1);
     const locks = { lock_workers: [...starts.workers].sort(), lock_queues: [...starts.queues].sort() };
-    const values: Record<string, SqlValue> = { ...EMPTY, now, ok: [1], ...locks };
+    const values: Record<string, SqlValue> = { now, ok: [1], ...locks };
     starts.writeTo(values);
     for (const row of await db.run(starts.plain ? START : CREATE_RUNS, values)) {
       const item = items[numberIn(row, "n") - 1];

@@ -4,7 +4,7 @@ import type { WakeHint } from "../../ports/store.ts";
 import type { Database } from "./database.ts";
 import { Listener } from "./listener.ts";
 
-/** The first news goes out at once, what comes within this time after it goes together: 100 notifications a second at most. */
+/** The first news goes out with the next turn of the event loop, what comes within this time after it goes together: 100 notifications a second at most. */
 const GATHER_MS = 10;
 /** A payload holds 8,000 bytes, a run id 128. */
 const RUNS_PER_MESSAGE = 50;
@@ -29,6 +29,7 @@ export class Hints {
   #listener: Listener | undefined;
   #ready = false;
   #runs = new Set<RunId>();
+  #turn: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
 
@@ -59,10 +60,16 @@ export class Hints {
     if (this.#db.flags.noListen) return;
     this.#ready ||= hint.ready;
     for (const run of hint.runs) if (this.#runs.size < RUNS_PER_ROUND) this.#runs.add(run);
-    if (this.#timer === undefined && this.#sending === undefined) this.#send();
+    if (this.#turn !== undefined || this.#timer !== undefined || this.#sending !== undefined) return;
+    // Not within this turn: whoever waits here for what has just been answered would wait for our writing to others, too.
+    this.#turn = setImmediate(() => this.#send());
   }
 
   async close(): Promise<void> {
+    if (this.#turn !== undefined) {
+      clearImmediate(this.#turn);
+      this.#send();
+    }
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#listeners.clear();
@@ -70,6 +77,7 @@ export class Hints {
   }
 
   #send(): void {
+    this.#turn = undefined;
     const runs = [...this.#runs];
     const ready = this.#ready;
     this.#ready = false;

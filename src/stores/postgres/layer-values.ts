@@ -2,15 +2,12 @@ import type { ShardTransition } from "../../ports/shard.ts";
 import { NO_LANE } from "../../ports/queue-rules.ts";
 import { json, jsonOrNull, storable } from "../../ports/stored-text.ts";
 import { Columns } from "./columns.ts";
-import { COMMIT, GIVEN_PARAMS, HELD_PARAMS, LIST_PARAMS, type ListName } from "./commit-program.ts";
+import { GIVEN_PARAMS, HELD_PARAMS, LIST_PARAMS, type ListName } from "./commit-program.ts";
 import { FINAL_PARAMS } from "./finish-program.ts";
 import type { SqlValue } from "./driver.ts";
 import { BLOB_PARAMS, EVENT_PARAMS, FIBER_PARAMS, MESSAGE_PARAMS } from "./insert-steps.ts";
-import { emptyValues } from "./columns.ts";
 import { isExclusive } from "./layers.ts";
 import { addFiber, addMessage, Starts } from "./start-values.ts";
-
-const EMPTY = emptyValues(COMMIT.params);
 
 /** A transition as text, made before anything is written: what cannot be encoded is refused while nothing has happened. */
 export interface Encoded {
@@ -192,7 +189,7 @@ export class LayerValues {
   }
 
   values(now: number | null): Record<string, SqlValue> {
-    const values: Record<string, SqlValue> = { ...EMPTY, now };
+    const values: Record<string, SqlValue> = { now };
     this.#held.writeTo(values);
     this.#given.writeTo(values);
     for (const list of Object.values(this.#lists)) list.writeTo(values);
