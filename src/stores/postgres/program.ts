@@ -15,7 +15,7 @@ export interface Step {
   readonly into?: string | readonly string[];
   /** Runs only if this array is not empty. */
   readonly when?: string;
-  /** The text is an expression over what is at hand: for a function an assignment, which costs a fifth of a statement. */
+  /** The text is an expression over what is at hand: in a function an assignment, which costs less than a statement. */
   readonly expression?: true;
 }
 
