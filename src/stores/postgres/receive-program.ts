@@ -6,7 +6,8 @@ const CONSUMED = "unnest(:c_i, :c_run, :c_seq) AS c (i, run, seq)";
 
 /**
  * A batch in which every transition keeps its fiber and does nothing else, or only takes messages besides: how a fiber goes on that
- * was signalled. The same as COMMIT does, in three statements instead of nine, which was half of what it costs the server. The lock on its run keeps a mailbox as it is: what is there when the last statement begins is there for it to take.
+ * was signalled. The same as COMMIT does, in three statements instead of nine, which was half of what it costs the server. The lock
+ * on its run keeps a mailbox as it is: what is there when the last statement begins is there for it to take.
  */
 export const RECEIVE: Program = {
   name: "receive_1",
