@@ -17,7 +17,7 @@ const texts = fc.oneof(
 /** What the server reads, as JSON: it loses nothing of these types. */
 const TYPES = [
   { type: "text", cells: orNull(texts.map(storable)) },
-  { type: "int", cells: orNull(fc.integer()) },
+  { type: "int", cells: orNull(fc.oneof(fc.integer(), fc.constantFrom(-(2 ** 31), 2 ** 31 - 1))) },
   { type: "int8", cells: orNull(fc.maxSafeInteger()) },
   { type: "float8", cells: orNull(fc.double({ noNaN: true, noDefaultInfinity: true })) },
   { type: "boolean", cells: orNull(fc.boolean()) },

@@ -24,23 +24,24 @@ interface ItemType {
 const TEXT_OID = 25;
 const TWO_32 = 2 ** 32;
 const INT4_MOST = 2 ** 31 - 1;
+const INT4_LEAST = -INT4_MOST - 1;
 
 /** The server would refuse what is not whole; in four or eight bytes it could not be told any more. */
-function whole(value: Cell, most: number): number {
+function whole(value: Cell, least: number, most: number): number {
   const number = Number(value);
-  if (Number.isInteger(number) && Math.abs(number) <= most) return number;
-  throw new RangeError(`expected a whole number up to ${most} but found ${String(value)}`);
+  if (Number.isInteger(number) && number >= least && number <= most) return number;
+  throw new RangeError(`expected a whole number from ${least} to ${most} but found ${String(value)}`);
 }
 
 const ITEMS: Readonly<Record<string, ItemType>> = {
   text: { oid: TEXT_OID },
   boolean: { oid: 16, bytes: 1, write: (to, value, at) => to.setInt8(at, value === true ? 1 : 0) },
-  int: { oid: 23, bytes: 4, write: (to, value, at) => to.setInt32(at, whole(value, INT4_MOST)) },
+  int: { oid: 23, bytes: 4, write: (to, value, at) => to.setInt32(at, whole(value, INT4_LEAST, INT4_MOST)) },
   int8: {
     oid: 20,
     bytes: 8,
     write: (to, value, at) => {
-      const number = whole(value, Number.MAX_SAFE_INTEGER);
+      const number = whole(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
       to.setInt32(at, Math.floor(number / TWO_32));
       to.setUint32(at + 4, number >>> 0);
     },
