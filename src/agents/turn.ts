@@ -130,7 +130,7 @@ class Asker {
 }
 
 /** Placeholders in what the model says become what they stand for, before anybody reads or runs it. */
-function restored(answer: ModelAnswer, restore: (wire: Wire) => Wire): ModelAnswer {
+export function restored(answer: ModelAnswer, restore: (wire: Wire) => Wire): ModelAnswer {
   const text = restore(answer.text);
   return {
     ...answer,
