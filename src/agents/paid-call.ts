@@ -36,19 +36,19 @@ export async function paidCall(
 ): Promise<PaidAnswer> {
   const estimate = agency.estimate(model, request, hints);
   const { costMicroUsd, inputTokens, outputTokens } = estimate;
-  if (costMicroUsd === undefined && agency.spend.left.costMicroUsd !== undefined) throw unpriced(model);
+  if (costMicroUsd === undefined && agency.spend.needsPrice) throw unpriced(model);
   const amount = { costMicroUsd, inputTokens, outputTokens, requests: 1, toolCalls: 0 };
   const reservation = await agency.spend.reserve(amount);
   let answer: ModelAnswer;
   try {
     answer = await model.generate(request, { signal, idempotencyKey, ...(onDelta && { onDelta }) });
   } catch (error) {
-    await reservation.settle(spentInVain(agency.prices, error, { ...amount, costMicroUsd: costMicroUsd ?? 0 }));
+    reservation.settle(spentInVain(agency.prices, error, { ...amount, costMicroUsd: costMicroUsd ?? 0 }));
     throw error;
   }
   const calls: readonly BilledCall[] = answer.billed ?? [{ ...answer, model }];
   const spent = calls.map((call) => spentOn(agency.prices, call)).reduce(plus, NOTHING_SPENT);
-  await reservation.settle(spent);
+  reservation.settle(spent);
   return { answer, spent };
 }
 

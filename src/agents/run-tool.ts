@@ -45,7 +45,7 @@ export async function runTool(
     }
     return { id: call.id, name: call.name, output: encode(output === undefined ? null : output) };
   } finally {
-    await reservation.settle(ONE_CALL);
+    reservation.settle(ONE_CALL);
   }
 }
 

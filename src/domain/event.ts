@@ -1,6 +1,6 @@
 import type { Failure } from "./failure.ts";
 import type { FiberKey, PauseToken, RunId } from "./ids.ts";
-import type { Allowance, Leaving, Spending } from "./quota.ts";
+import type { Allowance, Held, Leaving, Spending } from "./quota.ts";
 import type { EndStatus } from "./run.ts";
 import type { Issue } from "./schema.ts";
 import type { Wire } from "./wire.ts";
@@ -46,9 +46,12 @@ export type Fact =
       readonly failure: Failure;
       readonly retryAt?: number;
     } & Place)
-  | { readonly type: "quota.reserved"; readonly amount: Spending }
-  /** `id`: the number of the reservation, or none where there was no limit to reserve from. */
-  | { readonly type: "quota.settled"; readonly id: string; readonly spent: Spending }
+  | { readonly type: "quota.reserved"; readonly amount: Held }
+  /**
+   * `id`: the number of the reservation, or none where there was no limit to reserve from. `lost`: the worker that reserved was
+   * lost, and nobody knows what it spent.
+   */
+  | { readonly type: "quota.settled"; readonly id: string; readonly spent: Spending; readonly lost?: true }
   | ({ readonly type: "branch.chosen"; readonly key: string; readonly taken: "case" | "otherwise" | "none" } & Place)
   | ({ readonly type: "loop.decided"; readonly iteration: number; readonly again: boolean } & Place)
   | ({

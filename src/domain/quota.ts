@@ -34,6 +34,11 @@ export const NOTHING_SPENT: Spending = Object.freeze({
   toolCalls: 0,
 });
 
+/** What is reserved, and which accounts that runs share hold it, too. */
+export interface Held extends Spending {
+  readonly accounts?: readonly string[];
+}
+
 /** The slice of one fiber. */
 export interface Quota {
   /** What the whole run may spend, for messages. */
@@ -43,11 +48,13 @@ export interface Quota {
   /** Spent in this fiber and in those that came back to it. */
   readonly spent: Spending;
   /** Reserved and not settled, by the number of the reservation. */
-  readonly held: { readonly [id: string]: Spending };
+  readonly held: { readonly [id: string]: Held };
   /** Reservations so far: numbers are never used twice. */
   readonly count: number;
   /** A unit of which more was used than reserved, and nothing was left to cover it. */
   readonly over?: Unit;
+  /** Workers in a row that were lost in the middle of paid work, without any outcome of it. */
+  readonly lost?: number;
 }
 
 const UNLIMITED: Allowance = Object.freeze({});
@@ -86,7 +93,7 @@ export const missing = ({ left }: Quota, wanted: Spending): Unit | undefined =>
   limited(left).find((unit) => amountOf(wanted, unit) > (left[unit] ?? 0));
 
 /** The caller has asked `missing`. */
-export function reserve(quota: Quota, wanted: Spending): Quota {
+export function reserve(quota: Quota, wanted: Held): Quota {
   const id = `${quota.count}`;
   return {
     ...quota,
@@ -109,13 +116,30 @@ export function settle(quota: Quota, id: string, spent: Spending): Quota {
     if (after < 0) over ??= unit;
     return Math.max(0, after);
   });
-  const { limits, count } = quota;
-  return { limits, left, held, count, spent: plus(quota.spent, spent), ...(over !== undefined && { over }) };
+  return { ...quota, left, held, spent: plus(quota.spent, spent), ...(over !== undefined && { over }) };
 }
+
+export const spendingOf = ({ costMicroUsd, inputTokens, outputTokens, requests, toolCalls }: Held): Spending => ({
+  costMicroUsd,
+  inputTokens,
+  outputTokens,
+  requests,
+  toolCalls,
+});
 
 /** Nobody knows what became of work that was under way: what was reserved for it counts as spent. */
 export const forfeit = (quota: Quota): Quota =>
   Object.entries(quota.held).reduce((rest, [id, amount]) => settle(rest, id, amount), quota);
+
+/** One more worker was lost. */
+export const bereaved = (quota: Quota): Quota => ({ ...quota, lost: (quota.lost ?? 0) + 1 });
+
+/** There is an outcome: who dies from now on dies of something else. */
+export function progressed(quota: Quota): Quota {
+  if (quota.lost === undefined) return quota;
+  const { lost: _, ...rest } = quota;
+  return rest;
+}
 
 /** The failure of who wants more than is left. Messages and codes as Flujo's users know them. */
 export function exceeded({ limits }: Pick<Quota, "limits">, unit: Unit, wanted?: Spending): Failure {

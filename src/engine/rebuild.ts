@@ -117,9 +117,14 @@ export function withoutEnding(definition: Definition, rows: readonly Row[]): rea
   return rows.flatMap((row) => {
     const cut = cuts.get(row.fiber);
     if (cut === undefined || row.seq < cut.seq) return [row];
-    return row.seq === cut.seq && cut.kept > 0 ? [{ ...row, facts: row.facts.slice(0, cut.kept) }] : [];
+    const kept = row.seq === cut.seq ? cut.kept : 0;
+    const facts = row.facts.filter(({ type }, i) => i < kept || PAID.has(type));
+    return facts.length > 0 ? [{ ...row, facts }] : [];
   });
 }
+
+/** Not undone by trying again: what was spent is spent. */
+const PAID: ReadonlySet<Fact["type"]> = new Set<Fact["type"]>(["quota.reserved", "quota.settled"]);
 
 /** Where the ending of a fiber begins: in the transition `seq`, after as many facts as are kept of it. */
 interface Cut {
@@ -159,7 +164,6 @@ function keptOf(definition: Definition, { facts }: Row, fork?: number): number {
 }
 
 const SUCCESSES: ReadonlySet<Fact["type"]> = new Set<Fact["type"]>([
-  "quota.settled", // not undone by trying again: what was spent is spent
   "step.completed",
   "branch.chosen",
   "loop.decided",

@@ -1,6 +1,16 @@
 import type { Fact } from "../domain/event.ts";
 import { childVisit } from "../domain/ids.ts";
-import { type Allowance, type Leaving, NO_QUOTA, refund, reserve, settle, without } from "../domain/quota.ts";
+import {
+  type Allowance,
+  bereaved,
+  type Leaving,
+  NO_QUOTA,
+  progressed,
+  refund,
+  reserve,
+  settle,
+  without,
+} from "../domain/quota.ts";
 import { invariant } from "../domain/result.ts";
 import type { Draft } from "./draft.ts";
 import type { Doing, ForkFrame } from "./fiber.ts";
@@ -23,10 +33,13 @@ export function apply(draft: Draft, fact: Fact): void {
     case "quota.reserved":
       draft.quota = reserve(draft.quota ?? NO_QUOTA, fact.amount);
       return;
-    case "quota.settled":
-      draft.quota = settle(draft.quota ?? NO_QUOTA, fact.id, fact.spent);
+    case "quota.settled": {
+      const settled = settle(draft.quota ?? NO_QUOTA, fact.id, fact.spent);
+      draft.quota = fact.lost === true ? bereaved(settled) : settled;
       return;
+    }
     case "step.completed": {
+      progress(draft);
       if (fact.context !== undefined) draft.context = fact.context;
       draft.value = fact.output;
       const { path, visit, output } = fact;
@@ -38,6 +51,7 @@ export function apply(draft: Draft, fact: Fact): void {
       draft.doing = { kind: "step", path: fact.path, visit: fact.visit, attempt: 1, lane: fact.lane };
       return;
     case "step.failed":
+      progress(draft);
       if (fact.retryAt === undefined) draft.fail(fact.failure);
       else draft.doing = nextAttempt(draft.doing, fact, fact.retryAt);
       return;
@@ -136,6 +150,10 @@ export function apply(draft: Draft, fact: Fact): void {
           : { kind: "ended", ending: { outcome: fact.outcome, ...(fact.failure && { failure: fact.failure }) } };
       return;
   }
+}
+
+function progress(draft: Draft): void {
+  if (draft.quota !== undefined) draft.quota = progressed(draft.quota);
 }
 
 function give(draft: Draft, slices: readonly Allowance[] | undefined): void {

@@ -7,7 +7,7 @@ import type { Fiber } from "./fiber.ts";
 import { breakFork, childEnded, resumeFork } from "./fork.ts";
 import { collected, gathered } from "./gather.ts";
 import { type Happened, type Plan, type PlanContext, Planning } from "./planning.ts";
-import { failOverspent, settle, spend } from "./spend.ts";
+import { failOverspent, forfeit, settle, spend } from "./spend.ts";
 import { outOfTime, stepFailed, undoFailed } from "./step.ts";
 import { waitDue } from "./wait.ts";
 
@@ -115,6 +115,7 @@ function take(planning: Planning, happened: Happened): void {
     case "disturbed":
       return;
     case "cancelled":
+      settle(planning, happened.settled);
       return cancelled(planning, happened.reason);
     case "broken":
       return broken(planning, happened.failure);
@@ -134,6 +135,7 @@ function begin({ draft }: Planning): void {
 /** Fails whatever the fiber is at, inside the attempts around it. A compensation that cannot go on counts as failed; the others still run. */
 function broken(planning: Planning, what: Failure): void {
   begin(planning);
+  forfeit(planning);
   const { doing } = planning.draft;
   if (doing.kind === "undo") {
     const { path, visit, attempt } = doing;
@@ -169,6 +171,7 @@ function due(planning: Planning): void {
 function cancelled(planning: Planning, reason: string): void {
   const { draft, effects } = planning;
   effects.acknowledgeCancel = true;
+  forfeit(planning);
   const { doing } = draft;
   if (draft.cancelling !== undefined || doing.kind === "ended") return;
   if (doing.kind === "call") cancelCalls(planning, reason);

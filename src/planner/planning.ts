@@ -1,7 +1,7 @@
 import type { Fact, Undo } from "../domain/event.ts";
 import type { Failure } from "../domain/failure.ts";
 import { type FiberKey, placeOf, type RunId } from "../domain/ids.ts";
-import type { Allowance, Leaving, Spending } from "../domain/quota.ts";
+import type { Allowance, Held, Leaving, Spending } from "../domain/quota.ts";
 import type { EndStatus } from "../domain/run.ts";
 import type { Issue } from "../domain/schema.ts";
 import type { Wire } from "../domain/wire.ts";
@@ -29,7 +29,7 @@ export type Happened =
       readonly settled?: readonly Settled[];
     }
   /** A step that runs reserves, before it spends; what it has spent so far comes along. */
-  | { readonly type: "spending"; readonly settled: readonly Settled[]; readonly reserve?: Spending }
+  | { readonly type: "spending"; readonly settled: readonly Settled[]; readonly reserve?: Held }
   | { readonly type: "answered"; readonly message: MessageRef; readonly output: Wire }
   | { readonly type: "answer.rejected"; readonly message: MessageRef; readonly issues: readonly Issue[] }
   | { readonly type: "children.ended"; readonly ends: readonly ChildEnd[] }
@@ -41,13 +41,15 @@ export type Happened =
   | { readonly type: "start.refused"; readonly failure: Failure } // a child run's input does not satisfy its flow
   | { readonly type: "due" }
   | { readonly type: "disturbed" } // the mailbox changed while it was planned: park, and be told what is in it now
-  | { readonly type: "cancelled"; readonly reason: string }
+  /** `settled`: what the attempt that it stopped has spent. */
+  | { readonly type: "cancelled"; readonly reason: string; readonly settled?: readonly Settled[] }
   | { readonly type: "broken"; readonly failure: Failure }; // it cannot go on here: lost workers, a value that is gone
 
 /** The end of a reservation. */
 export interface Settled {
   readonly id: string;
   readonly spent: Spending;
+  readonly lost?: true;
 }
 
 export interface MessageRef {

@@ -1,4 +1,4 @@
-import { type Allowance, exceeded, fullQuota, isLimited, split } from "../domain/quota.ts";
+import { type Allowance, exceeded, fullQuota, isLimited, spendingOf, split } from "../domain/quota.ts";
 import type { Happened, Planning, Settled } from "./planning.ts";
 
 /** A step pays for its work; see domain/quota.ts. */
@@ -8,7 +8,13 @@ export function spend(planning: Planning, { settled, reserve }: Extract<Happened
 }
 
 export function settle(planning: Planning, settled: readonly Settled[] = []): void {
-  for (const { id, spent } of settled) planning.record({ type: "quota.settled", id, spent });
+  for (const one of settled) planning.record({ type: "quota.settled", ...one });
+}
+
+/** What was under way is over, and nobody knows what became of it: what was reserved for it is spent. */
+export function forfeit(planning: Planning): void {
+  for (const [id, held] of Object.entries(planning.draft.quota?.held ?? {}))
+    planning.record({ type: "quota.settled", id, spent: spendingOf(held) });
 }
 
 /** More was used than was reserved, and nothing is left to cover it: the step is done, but nothing may follow it. */

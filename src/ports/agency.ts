@@ -1,5 +1,5 @@
 import type { Fact } from "../domain/event.ts";
-import type { Allowance, Spending } from "../domain/quota.ts";
+import type { Spending } from "../domain/quota.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Embedder, Message, Model, ModelRequest, PriceBook } from "./model.ts";
 
@@ -39,8 +39,8 @@ export interface Estimate {
 
 /** Paying for work, in three moves; see domain/quota.ts. */
 export interface Spend {
-  /** What may still be spent here; without limits it is empty, and reserving costs nothing. */
-  readonly left: Allowance;
+  /** Cost is limited, by the run or by an account that pays for it: what has no price cannot be paid for. */
+  readonly needsPrice: boolean;
   /**
    * Durable before it resolves. Throws COST_LIMIT_EXCEEDED, TOKEN_LIMIT_EXCEEDED or QUOTA_EXCEEDED, and PRICING_NOT_CONFIGURED
    * where cost is limited and `amount.costMicroUsd` is unknown (undefined).
@@ -50,7 +50,7 @@ export interface Spend {
 
 export interface Reservation {
   /** Once. Recorded with the outcome of the step, or with the next reservation. An unsettled one counts as spent in full. */
-  settle(spent: Spending): Promise<void>;
+  settle(spent: Spending): void;
 }
 
 /** The rules of the house around models and tools. */

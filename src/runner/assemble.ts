@@ -38,7 +38,7 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
     ...options,
     ...moneyOf(options, config.cost),
     governor,
-    shared: sharedBudgets(options.budgets, { ledger: store, clock: ambient.clock }),
+    shared: sharedBudgets(options.budgets, { ledger: store, ambient }),
     resolve: (name) => resolveModel(name, { env }),
     resolveEmbedder: (name) => resolveEmbedder(name, { env }),
   });

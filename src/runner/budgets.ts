@@ -1,8 +1,8 @@
-import type { Clock } from "../domain/ambient.ts";
-import type { Allowance } from "../domain/quota.ts";
+import type { Ambient } from "../domain/ambient.ts";
 import { allowanceOf, type UsageLimits } from "../domain/usage-limits.ts";
 import type { QuotaLedger } from "../ports/ledger.ts";
-import type { SharedBudgets } from "../worker/spending.ts";
+import { patientLedger } from "../worker/patient-ledger.ts";
+import type { Account, SharedBudgets } from "../worker/spending.ts";
 
 /** Budgets that runs share, over all workers of the store. Source: DESIGN, quota scopes. */
 export interface BudgetOptions {
@@ -14,11 +14,6 @@ export interface BudgetOptions {
   readonly day?: UsageLimits;
   /** What all runs of one key may use within one day (UTC). */
   readonly keyDay?: UsageLimits;
-}
-
-interface Account {
-  readonly account: string;
-  readonly limits: Allowance;
 }
 
 /** The accounts that pay for what a run does now. */
@@ -45,17 +40,24 @@ function accountIn(account: string, limits: UsageLimits | undefined): Account | 
   return allowance === undefined ? undefined : { account, limits: allowance };
 }
 
-/** Undefined: no run shares a budget with another. Throws OPTION_INVALID for limits that are none. */
+/**
+ * Without options runs share nothing; what workers that had some have left in the accounts is ended all the same. Throws
+ * OPTION_INVALID for limits that are none.
+ */
 export function sharedBudgets(
-  options: BudgetOptions | undefined,
-  { ledger, clock }: { readonly ledger: QuotaLedger; readonly clock: Pick<Clock, "now"> },
-): SharedBudgets | undefined {
-  if (options === undefined) return undefined;
+  options: BudgetOptions = {},
+  { ledger, ambient }: { readonly ledger: QuotaLedger; readonly ambient: Pick<Ambient, "clock" | "random"> },
+): SharedBudgets {
   for (const limits of [options.flows ?? {}, options.keys ?? {}])
     for (const [name, one] of Object.entries(limits)) allowanceOf(one, `budgets.${name}`);
+  const isShared = Object.values(options).some((one) => one !== undefined);
   return {
-    ledger,
+    ledger: patientLedger(ledger, ambient),
     accountsOf: ({ definition, fiber }) =>
-      accountsOf(options, { flow: definition.name, key: fiber.lane, now: clock.now() }),
+      isShared
+        ? accountsOf(options, { flow: definition.name, key: fiber.lane, now: ambient.clock.now() })
+        : NO_ACCOUNTS,
   };
 }
+
+const NO_ACCOUNTS: readonly Account[] = Object.freeze([]);

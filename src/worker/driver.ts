@@ -66,6 +66,7 @@ export class Driver {
     const { worker, coordinator, manager, committer, draining, aborting } = this.#with;
     const hooked = worker.at !== undefined;
     if (hooked) await this.#reached("after-claim", resident);
+    if (first?.type === "broken") await forfeits(resident, this.#with.shared);
     let happened = first ?? (await this.#adopted(resident));
     if (happened?.type === "began") this.#tellStart(resident);
     while (!resident.dropped) {
@@ -93,7 +94,11 @@ export class Driver {
           if (hooked) await this.#reached("after-step", resident);
         }
         if (resident.dropped) return;
-        if (happened.type === "step.failed" && aborting()) return; // whoever takes it up next makes this attempt again
+        if (happened.type === "step.failed" && aborting()) {
+          // Whoever takes it up next makes this attempt again; what this one has cost is not forgotten.
+          const { settled = [] } = happened;
+          return settled.length === 0 ? undefined : this.#during(resident, { type: "spending", settled });
+        }
       }
       const planned = manager.plan(resident, happened);
       if (happened.type === "began" && this.#beginsQuietly(resident, planned)) {
@@ -182,7 +187,8 @@ export class Driver {
     if (hooked) await this.#reached("before-reserve", resident);
     const { transition, after } = await manager.advance(resident, happened);
     if (resident.dropped) throw lost();
-    const outcome = await committer.commit(transition);
+    // Held, whatever this clock says of when the attempt was due: it has begun.
+    const outcome = await committer.commit({ ...transition, position: { kind: "held" } });
     if (outcome.status === "rejected") throw outcome.error;
     if (outcome.status !== "committed") throw lost();
     resident.seq += 1;
@@ -226,7 +232,8 @@ export class Driver {
   /** An attempt that failed because it was told to stop has not failed by itself. */
   #unlessCancelled({ cancel, fiber }: Resident, outcome: Happened): Happened {
     if (outcome.type !== "step.failed" || cancel === undefined || fiber.doing.kind === "undo") return outcome;
-    return { type: "cancelled", reason: cancel };
+    const { settled } = outcome;
+    return { type: "cancelled", reason: cancel, ...(settled && { settled }) };
   }
 
   #commitChildren({ transition }: Advance): Promise<CommitOutcome> {

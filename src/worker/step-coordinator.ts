@@ -103,8 +103,8 @@ function settling(context: WorkerStepContext, outcome: Outcome | Promise<Outcome
   const { spending } = context;
   if (spending === undefined) return outcome;
   return Promise.resolve(outcome).then(async (told) => {
-    if (spending.isIdle || told.settled !== undefined) return told;
-    return { ...told, settled: await spending.close() };
+    const settled = await spending.close();
+    return settled.length === 0 ? told : { ...told, settled };
   });
 }
 

@@ -75,6 +75,7 @@ export class Worker implements AsyncDisposable {
       ambient,
       queues,
       takeChildren: (parent, wanted) => this.#takeChildren(parent, wanted),
+      ...(deps.backgroundLimits && { backgroundLimits: deps.backgroundLimits }),
     });
     this.#driver = new Driver({
       worker: deps,
@@ -245,7 +246,9 @@ export class Worker implements AsyncDisposable {
     if (deliveries > maxDeliveries + GIVE_UP_AFTER) return void this.#condemn(row, lease, lost);
     const { run, key, fingerprint, metadata, parentRun, parent, fork, ordinal, seq, messages, cancel, claimedAt } = row;
     const rest = { scheduling: rowOf(row), claimedAt, deliveries, messages, cancel, dropped: false, abort: undefined };
-    const first: Happened | undefined = deliveries > maxDeliveries ? { type: "broken", failure: lost } : undefined;
+    // A reservation is recorded, so the store counts it as progress: who dies after it has progressed nowhere.
+    const first = ({ quota }: Resident["fiber"]): Happened | undefined =>
+      deliveries + (quota?.lost ?? 0) > maxDeliveries ? { type: "broken", failure: lost } : undefined;
     const condemn = (why: unknown): void => void this.#condemn(row, lease, failureFrom(why));
     this.#adopting(
       { run, key, epoch: lease.epoch },
@@ -253,7 +256,7 @@ export class Worker implements AsyncDisposable {
       (fiber) =>
         this.#keep(
           { run, key, definition, fingerprint, metadata, parentRun, parent, fork, ordinal, lease, seq, fiber, ...rest },
-          first,
+          first(fiber),
         ),
       condemn,
     );
