@@ -1,4 +1,5 @@
 import type { Message, ModelAnswer, ModelRequest, ModelUsage } from "../../ports/model.ts";
+import { countPieces } from "./pieces.ts";
 
 /*
  * Counting tokens without a tokenizer. Every maker has another one and some keep theirs to themselves; what is needed here is a
@@ -8,15 +9,10 @@ import type { Message, ModelAnswer, ModelRequest, ModelUsage } from "../../ports
 /** What is asked for when nobody says: reservations count on it, so it is always sent. */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 4_096;
 
-/** Words of a language, groups of digits, and every sign by itself: digests and code have more tokens than words. */
-const PIECES = /\p{Lu}?\p{Ll}+|\p{Lu}+|\p{L}|\p{N}{1,2}|[^\s\p{L}\p{N}]/gu;
 const BYTES_PER_TOKEN = 3.2;
 const TOKENS_PER_PIECE = 1.4;
 const TOKENS_PER_MESSAGE = 8; // role, separators, the beginning of the answer
 const TOKENS_PER_TOOL = 16;
-
-/** Emoji and what joins them: two or three tokens each. */
-const isRare = (codePoint: number): boolean => codePoint > 0xffff || codePoint === 0x200d;
 
 /**
  * About how many tokens a text is. Prose, code, digests and Chinese came out 1.1 to 1.9 times what o200k_base and cl100k_base count;
@@ -24,9 +20,7 @@ const isRare = (codePoint: number): boolean => codePoint > 0xffff || codePoint =
  */
 export function estimateTokens(text: string): number {
   if (text === "") return 0;
-  let pieces = 0;
-  for (const [piece] of text.matchAll(PIECES)) pieces += isRare(piece.codePointAt(0) ?? 0) ? 2 : 1;
-  return Math.ceil(Math.max(Buffer.byteLength(text) / BYTES_PER_TOKEN, pieces * TOKENS_PER_PIECE));
+  return Math.ceil(Math.max(Buffer.byteLength(text) / BYTES_PER_TOKEN, countPieces(text) * TOKENS_PER_PIECE));
 }
 
 type Count = (text: string) => number;
@@ -38,7 +32,17 @@ export function estimateInput(
 ): number {
   let tokens = output === undefined ? 0 : TOKENS_PER_TOOL + count(JSON.stringify(output));
   for (const tool of tools) tokens += TOKENS_PER_TOOL + count(JSON.stringify(tool));
-  for (const message of messages) tokens += TOKENS_PER_MESSAGE + messageTokens(message, count);
+  const ofMessage = count === estimateTokens ? estimateMessage : (message: Message) => messageTokens(message, count);
+  for (const message of messages) tokens += TOKENS_PER_MESSAGE + ofMessage(message);
+  return tokens;
+}
+
+/** A conversation is estimated before each call, and a turn adds two messages to it: the others are known. */
+const known = new WeakMap<Message, number>();
+
+function estimateMessage(message: Message): number {
+  const tokens = known.get(message) ?? messageTokens(message, estimateTokens);
+  known.set(message, tokens);
   return tokens;
 }
 
