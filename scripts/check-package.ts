@@ -39,6 +39,38 @@ function checkPackage(): void {
     checkHello(node, name, user, hello);
     checkCommandLine(node, name, user, version);
   }
+  checkAgents(user);
+}
+
+/** What an agent comes to that is scripted, and one that names a model of a provider. */
+const AGENTS = `
+import { agent, flow, Flujo, scriptedModel } from "flujo";
+const of = (name, model) => flow(name, { version: "1" }).agent("say", agent({ name, model })).build();
+const flows = [of("scripted", scriptedModel(["hello"])), of("named", "openai:gpt-4o")];
+const flujo = new Flujo({ store: "memory:", flows });
+const [scripted, named] = await Promise.all(flows.map((one) => flujo.run(one, "hi")));
+console.log(JSON.stringify({ output: scripted.output, code: named.failure.code, message: named.failure.message }));
+await flujo.close();
+`;
+
+/** Agents need no provider's package until a model of that provider is named, and then only that one. */
+function checkAgents(user: string): void {
+  writeFileSync(join(user, "agents.mjs"), AGENTS);
+  const { OPENAI_API_KEY: _, ...env } = process.env;
+  const told = (): { output: string; code: string; message: string } =>
+    JSON.parse(run(process.execPath, ["agents.mjs"], user, env)) as { output: string; code: string; message: string };
+  const without = told();
+  if (
+    without.output !== "hello" ||
+    without.code !== "DEPENDENCY_MISSING" ||
+    !without.message.includes("npm i @ai-sdk/openai")
+  )
+    throw new Error(`agents without packages of the AI SDK: ${JSON.stringify(without)}`);
+  run("npm", ["install", "--no-audit", "--no-fund", "@ai-sdk/openai"], user);
+  const installed = told();
+  if (installed.code !== "MODEL_KEY_MISSING")
+    throw new Error(`agents with @ai-sdk/openai: ${JSON.stringify(installed)}`);
+  console.log(`agents: ${without.code} without @ai-sdk/openai, ${installed.code} with it, no change of code`);
 }
 
 function pack(): string {
