@@ -63,6 +63,17 @@ export type { RunExport } from "./runner/export.ts";
 export type { ReplayResult } from "./runner/replay.ts";
 
 // Watch
+// Refer to what is too large for a run
+export {
+  type ContextReference,
+  isReference,
+  reference,
+  type ReferenceHandle,
+} from "./domain/reference.ts";
+export { fileStateProvider } from "./runner/file-state.ts";
+export { type ReferenceOptions, type StoreBackedProvider, storeStateProvider } from "./runner/state-providers.ts";
+export type { StateOptions, StateProvider } from "./ports/state-provider.ts";
+
 export { compositeObserver } from "./observe/composite.ts";
 export { loggingObserver, type LoggingOptions } from "./observe/logging.ts";
 export { type MetricsObserver, type MetricsSnapshot, metricsObserver } from "./observe/metrics.ts";

@@ -1,3 +1,4 @@
+import type { ContextReference, Handles, ReferenceHandle } from "../domain/reference.ts";
 import type { Metadata } from "../domain/run.ts";
 
 /** The context of a flow without a context schema. */
@@ -51,6 +52,18 @@ export interface StepContext<Context = OpenContext> {
   emit(chunk: unknown): void;
   /** What the runner was given to share: clients, pools, configuration. */
   readonly resources: Readonly<Record<string, unknown>>;
+  /** A reference as something to get and set. Until it is hydrated it can only be set. */
+  reference<T>(to: ContextReference<T>): ReferenceHandle<T>;
+  /**
+   * Loads the values behind references, all at once, and answers their handles in this order; without arguments, all that the
+   * context and the input hold. What the attempt does not hydrate is not loaded. Throws REFERENCE_UNKNOWN, REFERENCE_FAILED.
+   *
+   *   const [document] = await ctx.hydrate(ctx.context.document);
+   *   document.set(redacted(document.get()));
+   */
+  hydrate<const References extends readonly ContextReference[]>(
+    ...references: References
+  ): Promise<Handles<References>>;
   /** The engine's clock, so that tests own the time. */
   now(): Date;
   /** Uniform in [0, 1), from the engine's source of chance. */

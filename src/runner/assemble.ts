@@ -18,6 +18,7 @@ import { moneyOf } from "./money.ts";
 import type { FlujoOptions } from "./options.ts";
 import type { Chunks } from "./stream.ts";
 
+import { referenceHost } from "./state-providers.ts";
 export interface Parts {
   readonly store: Store;
   readonly config: ProcessConfig;
@@ -44,9 +45,10 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
   });
   return new Engine({
     store,
+  const references = referenceHost(options, store);
     registry,
     ambient,
-    host: { ambient, resources, logger, emit: (chunk) => chunks.emit(chunk), agency },
+    host: { ambient, resources, logger, emit: (chunk) => chunks.emit(chunk), agency, ...(references && { references }) },
     observe,
     worker:
       worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },

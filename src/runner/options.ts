@@ -10,9 +10,10 @@ import type { StepLogger } from "../worker/step-context.ts";
 import type { ModelOptions } from "./agency.ts";
 import type { BudgetOptions } from "./budgets.ts";
 import type { QueueOptions } from "./queues.ts";
+import type { ReferenceOptions } from "./state-providers.ts";
 import type { WorkerOptions } from "../worker/options.ts";
 
-export interface FlujoOptions extends ModelOptions {
+export interface FlujoOptions extends ModelOptions, ReferenceOptions {
   /**
    * A URI (`memory:`, `sqlite:./flujo.db`) or an open store. Default: `FLUJO_STATE_URI`, else `state_uri` in the nearest
    * flujo.toml, else `sqlite:./.flujo/state.db`. A store that was passed in open stays open at `close`.

@@ -2,16 +2,22 @@ import type { Ambient } from "../domain/ambient.ts";
 import { FlujoError } from "../domain/errors.ts";
 import { placeOf } from "../domain/ids.ts";
 import type { Metadata } from "../domain/run.ts";
+import type { ContextReference, Handles, ReferenceHandle } from "../domain/reference.ts";
 import { sha256 } from "../domain/sha256.ts";
 import { decode, type Wire } from "../domain/wire.ts";
 import type { Fact } from "../domain/event.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { Agency } from "../ports/agency.ts";
+import { type ReferenceHost, StepReferences } from "./references.ts";
 import { type During, type SharedBudgets, StepSpending } from "./spending.ts";
 
 export interface StepLogger {
   log(level: "debug" | "info" | "warn" | "error", message: string, fields: Readonly<Record<string, unknown>>): void;
 }
+
+/** What a step, or a compensation, is given. */
+export const inputOf = ({ doing, value, aside }: Resident["fiber"]): Wire =>
+  doing.kind === "undo" ? (aside.undo.at(-1)?.output ?? null) : value;
 
 /** What the host gives to every step. */
 export interface StepHost {
@@ -27,7 +33,11 @@ export interface StepHost {
   }) => void;
   /** What agents need of the process. Absent where no flow has one. */
   readonly agency?: AgencyHost;
+  /** Absent where no provider was given: then every reference names one that is not there. */
+  readonly references?: ReferenceHost;
 }
+
+const NO_PROVIDERS: ReferenceHost = { providers: {}, onError: "fail" };
 
 export interface AgencyHost
   extends Pick<Agency, "model" | "embedder" | "prices" | "governor" | "estimate" | "fingerprint"> {
@@ -74,6 +84,7 @@ export class WorkerStepContext {
   readonly #host: StepHost;
   readonly #reach: StepReach;
   #spending: StepSpending | undefined;
+  #references: StepReferences | undefined;
   #controller: AbortController | undefined;
   #aborted: { readonly reason: unknown } | undefined;
   #draft: { value: unknown } | undefined;
@@ -186,6 +197,29 @@ export class WorkerStepContext {
     const { path, visit, attempt } = this;
     const { run } = this.#resident;
     return (chunk) => this.#host.emit({ run, path, visit, attempt, chunk });
+  }
+
+  get reference(): <T>(to: ContextReference<T>) => ReferenceHandle<T> {
+    return (to) => this.#handles.handle(to);
+  }
+
+  get hydrate(): <const Wanted extends readonly ContextReference[]>(...wanted: Wanted) => Promise<Handles<Wanted>> {
+    return (...wanted) => this.#handles.hydrate(wanted);
+  }
+
+  /** What the attempt has set behind references, when it did. */
+  get references(): StepReferences | undefined {
+    return this.#references?.areChanged === true ? this.#references : undefined;
+  }
+
+  get #handles(): StepReferences {
+    const { fiber } = this.#resident;
+    return (this.#references ??= new StepReferences({
+      host: this.#host.references ?? NO_PROVIDERS,
+      signal: this.signal,
+      warn: this.log.warn,
+      given: [fiber.context, inputOf(fiber)],
+    }));
   }
 
   get now(): () => Date {

@@ -10,7 +10,8 @@ import type { Observation } from "../ports/observer.ts";
 import type { Happened } from "../planner/planning.ts";
 import type { Attempt } from "../policies/policy.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
-import { type StepHost, type StepReach, WorkerStepContext } from "./step-context.ts";
+import type { StepReferences } from "./references.ts";
+import { inputOf, type StepHost, type StepReach, WorkerStepContext } from "./step-context.ts";
 
 type Outcome = Extract<Happened, { type: "step.succeeded" | "step.failed" }>;
 
@@ -56,15 +57,19 @@ export class StepCoordinator {
     result: unknown,
     startedAt: number,
   ): Outcome | Promise<Outcome> {
-    const output = encode(result);
-    const draft = draftOf(context, resident.fiber.context);
-    const finish = (changed: { readonly context?: Wire }): Outcome => {
+    const finish = (left: Left): Outcome => {
       resident.abort = undefined;
-      return { type: "step.succeeded", startedAt, output, ...changed };
+      return { type: "step.succeeded", startedAt, ...left };
     };
+    const before = resident.fiber.context;
+    const left = { output: encode(result), ...draftOf(context, before) };
     const { context: schema } = resident.definition;
-    if (draft.context === undefined || schema === undefined) return finish(draft);
-    return checkedContext(schema, draft.context).then((checked) => finish({ context: checked }));
+    const checked = left.context === undefined || schema === undefined ? left : checkedContext(schema, left);
+    const { references } = context;
+    if (references === undefined) return checked instanceof Promise ? checked.then(finish) : finish(checked);
+    return Promise.resolve(checked)
+      .then((whole) => withSaved(references, whole, before))
+      .then(finish);
   }
 
   #failed(resident: Resident, node: StepNode, thrown: unknown, startedAt: number): Outcome {
@@ -74,14 +79,11 @@ export class StepCoordinator {
     return failed(thrown, configOf(node, doing.kind), doing.attempt, startedAt);
   }
 
-  #attempt(
-    { fiber: { doing, value, aside, deadlineAt } }: Resident,
-    context: WorkerStepContext,
-    startedAt: number,
-  ): Attempt {
+  #attempt({ fiber }: Resident, context: WorkerStepContext, startedAt: number): Attempt {
     const { clock } = this.#host.ambient;
+    const { doing, deadlineAt } = fiber;
     return {
-      input: decode(doing.kind === "undo" ? (aside.undo.at(-1)?.output ?? null) : value),
+      input: decode(inputOf(fiber)),
       context,
       signal: () => context.signal,
       abort: (reason) => context.abort(reason),
@@ -108,10 +110,16 @@ function settling(context: WorkerStepContext, outcome: Outcome | Promise<Outcome
   });
 }
 
+/** What a step leaves when it succeeds; the context only when it changed it. */
+interface Left {
+  readonly output: Wire;
+  readonly context?: Wire;
+}
+
 /** A draft that breaks the schema fails its step; what the schema makes of it is what is kept. */
-async function checkedContext(schema: Schema, draft: Wire): Promise<Wire> {
-  const checked = await validate(schema, decode(draft));
-  if (checked.ok) return encode(checked.value);
+async function checkedContext(schema: Schema, left: Left): Promise<Left> {
+  const checked = await validate(schema, decode(left.context ?? null));
+  if (checked.ok) return { ...left, context: encode(checked.value) };
   throw new FlujoError(
     "CONTEXT_INVALID",
     `the step left a context that does not satisfy the schema: ${issuesText(checked.issues)}`,
@@ -119,6 +127,12 @@ async function checkedContext(schema: Schema, draft: Wire): Promise<Wire> {
       details: { issues: checked.issues },
     },
   );
+}
+
+/** Values behind references are saved before the outcome is recorded: what is recorded can be read. */
+async function withSaved(references: StepReferences, { output, context }: Left, before: Wire): Promise<Left> {
+  const [saved = output, after = before] = await references.saved([output, context ?? before]);
+  return { output: saved, ...(after !== before && { context: after }) };
 }
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
