@@ -16,9 +16,9 @@ import { sharedBudgets } from "./budgets.ts";
 import { Engine } from "./engine.ts";
 import { moneyOf } from "./money.ts";
 import type { FlujoOptions } from "./options.ts";
+import { referenceHost } from "./state-providers.ts";
 import type { Chunks } from "./stream.ts";
 
-import { referenceHost } from "./state-providers.ts";
 export interface Parts {
   readonly store: Store;
   readonly config: ProcessConfig;
@@ -43,9 +43,9 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
     resolve: (name) => resolveModel(name, { env }),
     resolveEmbedder: (name) => resolveEmbedder(name, { env }),
   });
+  const references = referenceHost(options, store);
   return new Engine({
     store,
-  const references = referenceHost(options, store);
     registry,
     ambient,
     host: { ambient, resources, logger, emit: (chunk) => chunks.emit(chunk), agency, ...(references && { references }) },

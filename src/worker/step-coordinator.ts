@@ -170,6 +170,7 @@ const FINAL: ReadonlySet<string> = new Set([
   "TOOL_NOT_ALLOWED",
   "IDEMPOTENCY_KEY_MISSING",
   "BLOB_MISSING",
+  "REFERENCE_UNKNOWN",
 ]);
 
 function failed(
