@@ -1,4 +1,3 @@
-import { canonical } from "../domain/canonical.ts";
 import type { Fact } from "../domain/event.ts";
 import { childFiber, type FiberKey, ROOT_FIBER, type RunId } from "../domain/ids.ts";
 import { invariant } from "../domain/result.ts";
@@ -9,8 +8,10 @@ import type { Ending, Fiber } from "../planner/fiber.ts";
 import { bornChild } from "../planner/fork.ts";
 import { plan } from "../planner/plan.ts";
 import type { ChildEnd, GatheredChild, Happened, Plan, PlanContext } from "../planner/planning.ts";
-import { bornAs, type Row } from "./rebuild.ts";
+import { bornAs, lasting, type Row } from "./rebuild.ts";
 import { Recording } from "./recording.ts";
+import { anew } from "./revive.ts";
+import type { Track } from "./track.ts";
 import { checkedOutput } from "./output-check.ts";
 import { endOf } from "./stored-facts.ts";
 
@@ -18,6 +19,8 @@ import { endOf } from "./stored-facts.ts";
 export interface RecordedRun {
   readonly id: RunId;
   readonly rows: readonly Row[];
+  /** It had not ended when the record was made: what is missing at the end of it was still to come. */
+  readonly isOpen?: boolean;
 }
 
 export interface ReplayedRun {
@@ -38,10 +41,12 @@ export interface Difference {
 
 interface Line {
   readonly key: FiberKey;
-  fiber: Fiber;
-  readonly facts: Fact[];
+  readonly track: Track;
+  readonly parent?: { readonly line: Line; readonly fork: number };
   readonly children: Map<string, Line>;
-  ended: Ending | undefined;
+  fiber: Fiber;
+  /** Its parent has taken in that it ended. */
+  heard: boolean;
 }
 
 /**
@@ -56,121 +61,152 @@ export async function replay(definition: Definition, recorded: RecordedRun): Pro
 
 class Replaying {
   readonly #definition: Definition;
-  readonly #run: RunId;
   readonly #recording: Recording;
+  readonly #isOpen: boolean;
   readonly #lines = new Map<FiberKey, Line>();
 
-  constructor(definition: Definition, { id, rows }: RecordedRun) {
+  constructor(definition: Definition, { id, rows, isOpen = false }: RecordedRun) {
     this.#definition = definition;
-    this.#run = id;
-    this.#recording = new Recording(rows);
+    this.#recording = new Recording(id, lasting(definition, rows));
+    this.#isOpen = isOpen;
   }
 
   async run(): Promise<ReplayedRun> {
     const first = this.#recording.first();
     const root = this.#line(ROOT_FIBER, bornAs(this.#definition, first));
-    root.facts.push(first);
+    root.track.record([first]);
     root.fiber = { ...root.fiber, value: first.input, context: first.context };
     await this.#drive(root);
+    for (const line of this.#lines.values()) await this.#drive(line); // those that nobody waited for in the end
     const { doing, value } = root.fiber;
     const ending = doing.kind === "ended" ? doing.ending : undefined;
     return {
       outcome: ending?.outcome ?? "open",
       output: value,
       ...(ending?.failure && { failure: ending.failure }),
-      facts: new Map([...this.#lines].map(([key, { facts }]) => [key, facts])),
+      facts: new Map([...this.#lines].map(([key, { track }]) => [key, track.again])),
       differences: this.#differences(),
     };
   }
 
-  #line(key: FiberKey, fiber: Fiber): Line {
-    const line: Line = { key, fiber, facts: [], children: new Map(), ended: undefined };
+  #line(key: FiberKey, fiber: Fiber, parent?: Line["parent"]): Line {
+    const track = this.#recording.track(key);
+    track.part = parent?.line.track.part ?? 0;
+    const line: Line = { key, track, fiber, children: new Map(), heard: false, ...(parent && { parent }) };
     this.#lines.set(key, line);
     return line;
   }
 
   /** Until it has ended, or waits for something that had not come when the record was made. */
   async #drive(line: Line): Promise<void> {
-    let happened: Happened | undefined = { type: "began" };
-    while (happened !== undefined) {
+    for (;;) {
+      this.#beginAnew(line);
+      const happened = this.#isLeft(line) ? undefined : await this.#next(line);
+      if (happened === undefined) return;
       this.#apply(line, plan(this.#definition, line.fiber, happened, this.#context(line)));
-      happened = await this.#next(line);
     }
   }
 
-  #context({ key, facts }: Line): PlanContext {
-    return { now: this.#recording.timeAfter(key, facts.length), random: 0, run: this.#run, fiber: key };
+  /** Nobody waited for it any more, or the record was made here, while it was at work. */
+  #isLeft(line: Line): boolean {
+    return line.track.isOver && (this.#isOpen || !isAwaited(line));
+  }
+
+  /** Where the run was retried or forked: as it was put back to work then. */
+  #beginAnew(line: Line): void {
+    const { track, key } = line;
+    const beginning = this.#recording.beginnings[track.part];
+    if (beginning === undefined || !track.hasReachedCut || line.fiber.doing.kind === "ended") return;
+    const { kind, at, target, value } = beginning;
+    track.part += 1;
+    if (target === key && value !== undefined) line.fiber = { ...line.fiber, value };
+    const reopened = kind === "fork" || track.opensAgain(line.fiber.doing);
+    const reopen = [...(reopened ? OPENED : []), ...(kind === "fork" ? (["step"] as const) : [])];
+    line.fiber = anew(this.#definition, line.fiber, reopen, at);
+    this.#beginAnew(line);
+  }
+
+  #context({ key, track }: Line): PlanContext {
+    return { now: track.now, random: 0, run: this.#recording.runIn(track.part), fiber: key };
   }
 
   #apply(line: Line, { after, facts, effects }: Plan): void {
     line.fiber = after;
-    line.facts.push(...facts);
+    line.track.record(facts);
     const frame = after.frames.at(-1);
     for (const { fork, from, to, slices } of effects.spawn) {
       invariant(frame?.kind === "fork", "only an open fork spawns");
       for (let ordinal = from; ordinal < to; ordinal++) {
-        const key = childFiber(line.key, frame.base + ordinal);
         const slice = slices?.[ordinal - from];
-        const child = this.#line(key, bornChild(this.#definition, after, { frame, ordinal, slice }));
-        line.children.set(`${fork}/${ordinal}`, child);
+        const fiber = bornChild(this.#definition, after, { frame, ordinal, slice });
+        line.children.set(
+          `${fork}/${ordinal}`,
+          this.#line(childFiber(line.key, frame.base + ordinal), fiber, { line, fork }),
+        );
       }
     }
   }
 
   async #next(line: Line): Promise<Happened | undefined> {
+    const { track } = line;
     const { doing } = line.fiber;
     switch (doing.kind) {
       case "new":
-        return { type: "began" };
+      case "decide": // only where it began anew
+        return track.begun();
       case "step":
       case "undo":
-        return this.#recording.outcome(line.key, doing);
+        return track.outcome(doing);
       case "wait":
-        return this.#recording.answer(line.key, doing);
+        return track.answer(doing);
       case "join":
-        return this.#childEnd(line, doing.fork);
+        return this.#childEnds(line, doing.fork);
       case "call":
-        return this.#recording.callEnd(line.key, doing);
+        return track.callEnd(doing);
       case "starting":
-        return { type: "started" };
+        return track.started(doing);
       case "gather":
-        return { type: "gathered", results: await this.#gather(line, doing.fork) };
+        return track.notGathered() ?? { type: "gathered", results: this.#gather(line, doing.fork) };
       case "collect":
-        return this.#recording.collected(line.key, doing, callAt(this.#definition, doing.path));
+        return track.collected(doing, callAt(this.#definition, doing.path));
       case "finish":
         return checkedOutput(this.#definition, line.fiber.value);
-      case "decide":
-        return invariant(false, "a plan leaves nothing undecided") as never;
       case "ended":
         return undefined;
     }
   }
 
-  /** The next child to end, in the order in which their ends were heard then. */
-  async #childEnd(line: Line, fork: number): Promise<Happened | undefined> {
-    const frame = line.fiber.frames.at(-1);
-    invariant(frame?.kind === "fork", "who waits for a join has a fork open");
-    const order = this.#recording.endsOf(line.key, fork);
-    const open = Array.from({ length: frame.opened }, (_, i) => i).filter((i) => !this.#heard(line, fork, i));
-    const ordinal = order.find((one) => open.includes(one)) ?? open[0];
-    if (!order.some((one) => open.includes(one))) {
-      const cancelled = this.#recording.cancelled(line.key); // it was told to stop before another of them had ended
-      if (cancelled !== undefined) return cancelled;
+  /** The children that ended next, in the order in which their ends were heard then. */
+  async #childEnds(line: Line, fork: number): Promise<Happened | undefined> {
+    const stopped = line.track.stoppedWaiting();
+    if (stopped !== undefined) return stopped;
+    const told = line.track.childEnds(fork);
+    const ordinals = told.length > 0 ? told : this.#laterEnd(line, fork);
+    const ends: ChildEnd[] = [];
+    for (const ordinal of ordinals) {
+      const child = line.children.get(`${fork}/${ordinal}`);
+      if (child === undefined || child.heard) continue;
+      await this.#drive(child);
+      const { doing, quota } = child.fiber;
+      if (doing.kind !== "ended") continue; // it was still at work
+      child.heard = true;
+      ends.push({ ordinal, ...endOf(doing.ending, quota) });
     }
-    const child = ordinal === undefined ? undefined : line.children.get(`${fork}/${ordinal}`);
-    if (child === undefined || ordinal === undefined) return undefined;
-    await this.#drive(child);
-    const { doing, quota } = child.fiber;
-    if (doing.kind !== "ended") return undefined; // it was still at work
-    child.ended = doing.ending;
-    return { type: "children.ended", ends: [{ ordinal, ...endOf(doing.ending, quota) } satisfies ChildEnd] };
+    return ends.length === 0 ? line.track.cancelled() : { type: "children.ended", ends };
   }
 
-  #heard(line: Line, fork: number, ordinal: number): boolean {
-    return line.children.get(`${fork}/${ordinal}`)?.ended !== undefined;
+  /** It has gone its own way: the next of those that were heard then, else the first that is open. */
+  #laterEnd({ fiber, children, track }: Line, fork: number): readonly number[] {
+    const frame = fiber.frames.at(-1);
+    invariant(frame?.kind === "fork", "who waits for a join has a fork open");
+    const open = new Set<number>();
+    for (let i = 0; i < frame.opened; i++) if (children.get(`${fork}/${i}`)?.heard === false) open.add(i);
+    const later = track.laterEnd(fork, open);
+    if (later !== undefined) return [later];
+    return track.isToldToStop ? [] : [...open].slice(0, 1);
   }
 
-  async #gather(line: Line, fork: number): Promise<readonly GatheredChild[]> {
+  #gather(line: Line, fork: number): readonly GatheredChild[] {
     const gathered: GatheredChild[] = [];
     for (const [place, { fiber }] of line.children) {
       const [of = "", ordinal = ""] = place.split("/");
@@ -190,21 +226,23 @@ class Replaying {
   }
 
   #differences(): readonly Difference[] {
-    const found: Difference[] = [];
-    for (const key of new Set([...this.#recording.fibers, ...this.#lines.keys()])) {
-      const expected = this.#recording.factsOf(key);
-      const facts = this.#lines.get(key)?.facts ?? [];
-      const at = expected.findIndex((fact, i) => !isSame(fact, facts[i]));
-      const first = at >= 0 ? at : facts.length > expected.length ? expected.length : -1;
-      if (first >= 0) found.push({ fiber: key, expected: expected[first], found: facts[first] });
-    }
-    return found;
+    const fibers = new Set([...this.#recording.fibers, ...this.#lines.keys()]);
+    return [...fibers].flatMap((fiber) => {
+      const { difference } = this.#recording.track(fiber);
+      return difference === undefined ? [] : [{ fiber, ...difference }];
+    });
   }
 }
 
-const isSame = (a: Fact, b: Fact | undefined): boolean =>
-  b !== undefined && canonical(plain(a)) === canonical(plain(b));
-const plain = (fact: Fact): Wire => JSON.parse(JSON.stringify(fact)) as Wire;
+/** What a new beginning opens again. */
+const OPENED = ["call", "wait"] as const;
+
+/** Whether everybody up to the root still waits for this line. */
+function isAwaited({ parent }: Line): boolean {
+  if (parent === undefined) return true;
+  const { doing } = parent.line.fiber;
+  return doing.kind === "join" && doing.fork === parent.fork && isAwaited(parent.line);
+}
 
 function callAt({ nodes }: Definition, path: string): CallNode {
   const node = nodes.get(path);

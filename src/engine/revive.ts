@@ -14,7 +14,7 @@ import { checkStart } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import { lasting, type Rebuilt, rebuild, type Row, withoutEnding } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
-import { childEndData, endOf, eventOf } from "./stored-facts.ts";
+import { childEndData, endOf, eventOf, fiberOfFacts } from "./stored-facts.ts";
 import { rowOf, schedulingOf } from "./scheduling.ts";
 
 export interface ReviveDeps {
@@ -194,15 +194,13 @@ async function read(
   const rows: Row[] = [];
   for (const { seq, at, fiber, facts: stored } of await store.history(id)) {
     const facts = await Promise.all((stored as unknown as readonly Fact[]).map((fact) => payloads.inflateFact(fact)));
-    const [first] = facts;
-    // A fork is recorded with the run, that is, with its root, and may be about another fiber.
-    rows.push({ seq, at, fiber: (first?.type === "run.forked" && first.target) || fiber, facts });
+    rows.push({ seq, at, fiber: fiberOfFacts(fiber, facts), facts });
   }
   return { record, definition, rows };
 }
 
 /** Steps begin at their first attempt again; what the given kinds had opened is to be opened again. */
-function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kind"][], now: number): Fiber {
+export function anew(definition: Definition, before: Fiber, reopen: readonly Doing["kind"][], now: number): Fiber {
   const { cancelling: _, ...fiber } = begun(definition, before);
   const { doing, deadlineAt } = fiber;
   const fresh: Doing =

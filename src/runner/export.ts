@@ -4,6 +4,7 @@ import type { Fact } from "../domain/event.ts";
 import type { FiberKey, RunId } from "../domain/ids.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Row } from "../engine/rebuild.ts";
+import { fiberOfFacts } from "../engine/stored-facts.ts";
 import type { Reader } from "./reader.ts";
 import type { Store } from "../ports/store.ts";
 import type { Payloads } from "../engine/payloads.ts";
@@ -67,9 +68,7 @@ export function checkedExport(value: unknown, at: string): RunExport {
 }
 
 export const rowsIn = ({ events }: RunExport): readonly Row[] =>
-  events.map(({ seq, at, fiber, facts }) => ({
-    seq,
-    at,
-    fiber: fiber as FiberKey,
-    facts: facts as unknown as readonly Fact[],
-  }));
+  events.map(({ seq, at, fiber, facts: stored }) => {
+    const facts = stored as unknown as readonly Fact[];
+    return { seq, at, fiber: fiberOfFacts(fiber as FiberKey, facts), facts };
+  });

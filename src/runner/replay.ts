@@ -2,9 +2,9 @@ import type { Fact } from "../domain/event.ts";
 import { type Failure, failure } from "../domain/failure.ts";
 import type { RunId } from "../domain/ids.ts";
 import { placeOf } from "../domain/ids.ts";
+import { isEnd, isRunStatus } from "../domain/run.ts";
 import { decode } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
-import { lasting } from "../engine/rebuild.ts";
 import { replay } from "../engine/replay.ts";
 import { type RunExport, rowsIn } from "./export.ts";
 
@@ -24,8 +24,9 @@ export interface ReplayResult<Output = unknown> {
 
 /** Throws REPLAY_MISSING where the flow asks for something that the record does not have. */
 export async function replayExport(definition: Definition, exported: RunExport): Promise<ReplayResult> {
-  const rows = lasting(definition, rowsIn(exported));
-  const replayed = await replay(definition, { id: exported.run.id as RunId, rows });
+  const { id, status } = exported.run;
+  const isOpen = isRunStatus(status) && !isEnd(status);
+  const replayed = await replay(definition, { id: id as RunId, rows: rowsIn(exported), isOpen });
   const { outcome, output, failure: why, facts, differences } = replayed;
   return {
     runId: exported.run.id,

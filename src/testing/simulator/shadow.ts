@@ -5,6 +5,7 @@ import { isBlobRef, type Wire } from "../../domain/wire.ts";
 import type { Definition } from "../../definition/definition.ts";
 import { asideOf, fiberOf, stateOf } from "../../engine/fiber-codec.ts";
 import { lasting, rebuild, type Row } from "../../engine/rebuild.ts";
+import { fiberOfFacts } from "../../engine/stored-facts.ts";
 import { type Fiber, newFiber } from "../../planner/fiber.ts";
 import { begun, fold } from "../../planner/fold.ts";
 import { bornChild } from "../../planner/fork.ts";
@@ -23,7 +24,7 @@ interface Shadowed {
  * only grows (I6), and no step has two recorded results (I4).
  */
 export class Shadow {
-  readonly #definition: Definition;
+  readonly definition: Definition;
   readonly #run: RunRow;
   readonly #fibers = new Map<FiberKey, Shadowed>();
   readonly #compared = new Map<FiberKey, number>();
@@ -35,7 +36,7 @@ export class Shadow {
   #ended: string | undefined;
 
   constructor(definition: Definition, run: RunRow, blobs: Tables["blobs"]) {
-    this.#definition = definition;
+    this.definition = definition;
     this.#run = run;
     this.#blobs = blobs;
     this.#input = run.input;
@@ -75,7 +76,7 @@ export class Shadow {
 
   /** The same from scratch, the way a revived run is rebuilt. */
   checkRebuilt(): void {
-    const rebuilt = new Map(rebuild(this.#definition, this.#rows()).map(({ key, fiber }) => [key, fiber]));
+    const rebuilt = new Map(rebuild(this.definition, this.rows()).map(({ key, fiber }) => [key, fiber]));
     for (const [key, { fiber }] of this.#fibers) {
       const other = rebuilt.get(key);
       // A retry begins attempts and deadlines anew, which no fact tells.
@@ -87,8 +88,12 @@ export class Shadow {
     }
   }
 
-  #rows(): readonly Row[] {
-    return this.#run.events.map((event): Row => ({ ...event, facts: this.#facts(event) }));
+  /** The history with its large values in place. */
+  rows(): readonly Row[] {
+    return this.#run.events.map((event): Row => {
+      const facts = this.#facts(event);
+      return { ...event, fiber: fiberOfFacts(event.fiber, facts), facts };
+    });
   }
 
   #facts({ facts }: EventRecord): readonly Fact[] {
@@ -115,8 +120,8 @@ export class Shadow {
 
   /** A retried run, or one that continues another: its fibers are rebuilt, and some of what they did is begun anew. */
   #restart(): void {
-    const rows = lasting(this.#definition, this.#rows());
-    const rebuilt = new Map(rebuild(this.#definition, rows).map((one) => [one.key, one]));
+    const rows = lasting(this.definition, this.rows());
+    const rebuilt = new Map(rebuild(this.definition, rows).map((one) => [one.key, one]));
     this.#retried = true;
     this.#ended = undefined;
     this.#fibers.clear();
@@ -141,7 +146,7 @@ export class Shadow {
   #fold(key: FiberKey, fact: Fact): void {
     const known = this.#fibers.get(key) ?? this.#born(key, fact);
     this.#fibers.set(key, known);
-    known.fiber = fold(this.#definition, known.fiber, [fact]);
+    known.fiber = fold(this.definition, known.fiber, [fact]);
     if (fact.type === "step.completed" || fact.type === "undo.completed") this.#recorded(fact);
     if (fact.type === "fork.spawned") {
       const frame = known.fiber.frames.at(-1);
@@ -149,7 +154,7 @@ export class Shadow {
       for (let ordinal = fact.from; ordinal < fact.to; ordinal++) {
         this.#fibers.set(childFiber(key, frame.base + ordinal), {
           parent: { key, fork: fact.fork },
-          fiber: bornChild(this.#definition, known.fiber, {
+          fiber: bornChild(this.definition, known.fiber, {
             frame,
             ordinal,
             slice: fact.slices?.[ordinal - fact.from],
@@ -179,7 +184,7 @@ export class Shadow {
       ...(queue !== undefined && { queue }),
       ...(priority !== undefined && { priority }),
     };
-    return { parent: undefined, fiber: newFiber({ path: this.#definition.root.path, visit: "" }, start) };
+    return { parent: undefined, fiber: newFiber({ path: this.definition.root.path, visit: "" }, start) };
   }
 
   #compare(row: FiberRow): void {
@@ -201,7 +206,7 @@ export class Shadow {
   /** Going down to the first leaf is structure and leaves no fact: it may be stored, or not yet. */
   #asFar(fiber: Fiber, { state }: FiberRow): Fiber {
     const { kind } = (state as unknown as Fiber).doing;
-    return kind === "new" ? fiber : begun(this.#definition, fiber);
+    return kind === "new" ? fiber : begun(this.definition, fiber);
   }
 
   #checkEnd(): void {

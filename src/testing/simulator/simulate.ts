@@ -5,6 +5,7 @@ import { seededRandom } from "../random.ts";
 import { Clients } from "./clients.ts";
 import { Cluster, type ClusterOptions } from "./cluster.ts";
 import { FLOWS, simulatedFlow } from "./flows.ts";
+import { checkReplays } from "./replays.ts";
 import { regulate } from "./rules.ts";
 import { Violation } from "./trace.ts";
 
@@ -179,6 +180,10 @@ async function conclude(cluster: Cluster, clients: Clients, over: boolean): Prom
   const unsound = await checkInvariants(store, { now: loop.now });
   cluster.guard(() => {
     if (unsound.length > 0) throw new Violation(unsound.join("\n"));
+  });
+  const otherwise = await checkReplays(cluster);
+  cluster.guard(() => {
+    if (otherwise !== undefined) throw new Violation(otherwise);
   });
 }
 
