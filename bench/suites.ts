@@ -1,4 +1,7 @@
 // The suites by name; each is a list of measurements, run one after the other.
+import { measureBytes } from "./agents/bytes.ts";
+import { measureResume } from "./agents/resume.ts";
+import { measureTurns } from "./agents/turns.ts";
 import type { Bench } from "./bench.ts";
 import { measureLatency } from "./core/latency.ts";
 import { measureLongRun } from "./core/long-run.ts";
@@ -35,5 +38,10 @@ export const SUITES: Readonly<Record<string, readonly Measurement[]>> = {
     { id: "workers", measure: measureWorkers },
     { id: "limits", measure: measureLimits },
     { id: "claim", measure: measureClaim },
+  ],
+  agents: [
+    { id: "turns", measure: measureTurns },
+    { id: "bytes", measure: measureBytes },
+    { id: "resume", measure: measureResume },
   ],
 };

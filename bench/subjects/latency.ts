@@ -1,7 +1,7 @@
 // One run of four no-op steps at a time, with a pause between them so that each finds the engine idle.
 import { settingsOf } from "../flujo-place.ts";
 import { openChain } from "../flujo.ts";
-import { idleLatencies } from "./idle-latencies.ts";
+import { idleLatencies } from "../peers/idle-latencies.mjs";
 import { scratchPlace } from "./place.ts";
 import { reportFlujo } from "./report.ts";
 

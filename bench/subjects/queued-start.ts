@@ -2,7 +2,7 @@
 import { settingsOf } from "../flujo-place.ts";
 import { openRemoteStart } from "../flujo.ts";
 import { forkWorkers } from "./fork-worker.ts";
-import { idleLatencies } from "./idle-latencies.ts";
+import { idleLatencies } from "../peers/idle-latencies.mjs";
 import { scratchPlace } from "./place.ts";
 import { reportFlujo } from "./report.ts";
 

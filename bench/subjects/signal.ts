@@ -1,7 +1,7 @@
 // From signal() to the start of the step that waited for it, one run at a time on an idle store.
 import { settingsOf } from "../flujo-place.ts";
 import { openSignalled } from "../flujo.ts";
-import { idleLatencies } from "./idle-latencies.ts";
+import { idleLatencies } from "../peers/idle-latencies.mjs";
 import { scratchPlace } from "./place.ts";
 import { reportFlujo } from "./report.ts";
 
