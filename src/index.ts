@@ -62,6 +62,10 @@ export { Veil } from "./policies/govern/veil.ts";
 export type { RunExport } from "./runner/export.ts";
 export type { ReplayResult } from "./runner/replay.ts";
 
+// Background
+export type { BackgroundTask, RetriedTask } from "./runner/background.ts";
+export type { ErrorCategory } from "./domain/error-category.ts";
+
 // Watch
 // Refer to what is too large for a run
 export {

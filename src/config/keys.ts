@@ -14,7 +14,37 @@ export interface WorkerSection {
   readonly maxDeliveries?: number;
 }
 
-type Kind = "text" | "count" | "duration" | "names" | "flag" | "secret" | "governance mode" | "scrubbing";
+/** What flujo.toml and the environment say about tasks in the background. Source: Flujo, [background_tasks]. */
+export interface BackgroundSection {
+  /** US dollars. */
+  readonly maxCostPerTask?: number;
+  readonly maxTokensPerTask?: number;
+}
+
+/** What flujo.toml and the environment say about shadow evaluation. Source: Flujo, FLUJO_SHADOW_EVAL_*. */
+export interface ShadowEvalSection {
+  readonly enabled?: boolean;
+  readonly sampleRate?: number;
+  /** Seconds. */
+  readonly timeoutS?: number;
+  readonly judgeModel?: string;
+  readonly sink?: "database" | "telemetry";
+  readonly evaluateOnFailure?: boolean;
+  readonly runLevel?: boolean;
+}
+
+type Kind =
+  | "text"
+  | "count"
+  | "amount"
+  | "share"
+  | "sink"
+  | "duration"
+  | "names"
+  | "flag"
+  | "secret"
+  | "governance mode"
+  | "scrubbing";
 
 export interface Key {
   /** As flujo.toml writes it: `worker.batch_size`. */
@@ -37,6 +67,18 @@ const governance = (name: string, kind: Kind): Key => ({
   env: `FLUJO_GOVERNANCE_${name.toUpperCase()}`,
 });
 
+const background = (name: string, kind: Kind): Key => ({
+  path: `background_tasks.${name}`,
+  kind,
+  env: `FLUJO_BACKGROUND_TASKS_${name.toUpperCase()}`,
+});
+
+const shadowEval = (name: string, kind: Kind): Key => ({
+  path: `shadow_eval.${name}`,
+  kind,
+  env: `FLUJO_SHADOW_EVAL_${name.toUpperCase()}`,
+});
+
 /** The one schema: whatever is not here is unknown, in the file and in the environment. */
 export const KEYS: readonly Key[] = [
   { path: "state_uri", kind: "text", env: "FLUJO_STATE_URI" },
@@ -57,6 +99,15 @@ export const KEYS: readonly Key[] = [
   { ...governance("pii_key", "secret"), secret: true },
   governance("tool_allowlist", "names"),
   governance("policy_module", "text"),
+  background("max_cost_per_task", "amount"),
+  background("max_tokens_per_task", "count"),
+  shadowEval("enabled", "flag"),
+  shadowEval("sample_rate", "share"),
+  shadowEval("timeout_s", "amount"),
+  shadowEval("judge_model", "text"),
+  shadowEval("sink", "sink"),
+  shadowEval("evaluate_on_failure", "flag"),
+  shadowEval("run_level", "flag"),
 ];
 
 export const SECTIONS: readonly string[] = [...new Set(KEYS.flatMap(({ path }) => path.split(".").slice(0, -1)))];
@@ -67,11 +118,15 @@ export type Checked =
 
 const SECRET_CHARACTERS = 16;
 const MODES = ["allow_all", "deny_all"];
+const SINKS = ["database", "telemetry"];
 const SCRUBBED = ["model", "everywhere"];
 
 const EXPECTED: Readonly<Record<Kind, string>> = {
   text: "text that is not empty",
   count: "a whole number of at least 1",
+  amount: "a number of at least 0",
+  share: "a number from 0 to 1",
+  sink: SINKS.join(" or "),
   duration: 'milliseconds or text such as "10s", "5 minutes"',
   names: "a list of names",
   flag: "true or false",
@@ -103,6 +158,7 @@ export function checkText(kind: Kind, text: string): Checked {
     case "text":
     case "secret":
     case "governance mode":
+    case "sink":
       return checkValue(kind, text);
     case "flag":
     case "scrubbing":
@@ -110,6 +166,8 @@ export function checkText(kind: Kind, text: string): Checked {
     case "count":
       return checkValue(kind, /^\d+$/.test(text.trim()) ? Number(text) : text);
     case "duration":
+    case "amount":
+    case "share":
       return checkValue(kind, /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text);
     case "names":
       return checkValue(
@@ -125,6 +183,12 @@ function isOfKind(kind: Kind, value: unknown): boolean {
       return typeof value === "string" && value.trim() !== "";
     case "count":
       return typeof value === "number" && Number.isSafeInteger(value) && value >= 1;
+    case "amount":
+      return typeof value === "number" && Number.isFinite(value) && value >= 0;
+    case "share":
+      return typeof value === "number" && value >= 0 && value <= 1;
+    case "sink":
+      return typeof value === "string" && SINKS.includes(value);
     case "duration":
       return isDuration(value);
     case "names":

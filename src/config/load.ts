@@ -3,7 +3,14 @@ import { dirname, join, resolve } from "node:path";
 import { FlujoError } from "../domain/errors.ts";
 import { type GovernanceSettings, governanceOf } from "./governance.ts";
 import { type CostSection, NO_COST_TABLES } from "./cost.ts";
-import { checkText, type Key, KEYS, type WorkerSection } from "./keys.ts";
+import {
+  type BackgroundSection,
+  checkText,
+  type Key,
+  KEYS,
+  type ShadowEvalSection,
+  type WorkerSection,
+} from "./keys.ts";
 import type { QueueSection } from "./queues.ts";
 import { resolveStateUri } from "./sqlite-path.ts";
 import { didYouMean } from "../domain/suggest.ts";
@@ -14,6 +21,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface Config {
   readonly stateUri: string;
   readonly worker: WorkerSection;
+  readonly background: BackgroundSection;
+  readonly shadowEval: ShadowEvalSection;
   readonly queues: Readonly<Record<string, QueueSection>>;
   readonly governance: GovernanceSettings;
   readonly cost: CostSection;
@@ -36,9 +45,12 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
   const toml = await findToml(cwd, env);
   const { values, problems } = fromEnvironment(env);
   if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { problems } });
+  const all = new Map([...(toml?.values ?? []), ...values]);
   return {
     ...stateOf(toml, values),
-    worker: workerOf(new Map([...(toml?.values ?? []), ...values])),
+    worker: sectionOf<WorkerSection>(all, "worker"),
+    background: sectionOf<BackgroundSection>(all, "background_tasks"),
+    shadowEval: sectionOf<ShadowEvalSection>(all, "shadow_eval"),
     queues: toml?.queues ?? {},
     governance: governanceOf([
       { values, folder: cwd },
@@ -69,11 +81,14 @@ function stateOf(
 }
 
 /** Checked above, key by key; here the names become those of options. */
-function workerOf(values: ReadonlyMap<string, unknown>): WorkerSection {
+function sectionOf<Section>(values: ReadonlyMap<string, unknown>, section: string): Section {
   const entries = [...values]
-    .filter(([path]) => path.startsWith("worker."))
-    .map(([path, value]) => [path.slice("worker.".length).replace(/_(\w)/g, (_, c: string) => c.toUpperCase()), value]);
-  return Object.fromEntries(entries) as WorkerSection;
+    .filter(([path]) => path.startsWith(`${section}.`))
+    .map(([path, value]) => [
+      path.slice(section.length + 1).replace(/_(\w)/g, (_, c: string) => c.toUpperCase()),
+      value,
+    ]);
+  return Object.fromEntries(entries) as Section;
 }
 
 function fromEnvironment(env: Environment): { values: ReadonlyMap<string, unknown>; problems: readonly string[] } {
@@ -97,7 +112,7 @@ const NAMES: readonly string[] = KEYS.map((key: Key) => key.env);
 /** Only names that can be meant for us here: FLUJO_DEBUG and others belong to other parts. */
 function oddNames(env: Environment): string[] {
   return Object.keys(env)
-    .filter((name) => /^FLUJO_(?:WORKER|GOVERNANCE)_/.test(name) && !NAMES.includes(name))
+    .filter((name) => /^FLUJO_(?:WORKER|GOVERNANCE|BACKGROUND_TASKS|SHADOW_EVAL)_/.test(name) && !NAMES.includes(name))
     .map((name) => `unknown variable ${name}${didYouMean(name, NAMES)}`);
 }
 

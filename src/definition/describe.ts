@@ -62,7 +62,8 @@ function particulars(one: Node): Description {
       return wait(one);
     case "call": {
       const { name, version, fingerprint } = one.flow;
-      return { flow: { name, version, fingerprint }, single: one.single, wait: one.wait };
+      const { single, wait: how, background } = one;
+      return { flow: { name, version, fingerprint }, single, wait: how, ...given({ background }) };
     }
     case "attempt":
       return {

@@ -64,7 +64,9 @@ function shapeOf(node: Node): Wire {
       return waitShape(node);
     case "call": {
       const { name, version, fingerprint: called } = node.flow;
-      return { kind, id, flow: { name, version, fingerprint: called }, single: node.single, wait: node.wait };
+      const to = { name, version, fingerprint: called };
+      const { single, wait, background } = node;
+      return { kind, id, flow: to, single, wait, ...(background === true && { background }) };
     }
     case "attempt":
       return {

@@ -173,6 +173,8 @@ export interface CallNode extends NodeBase {
   readonly single: boolean;
   /** `none` = detached: yields the ids of the children at once. */
   readonly wait: "all" | "any" | "none";
+  /** A step of this flow in a run of its own: detached, begins with a copy of the caller's context; the caller's value flows on. */
+  readonly background?: true;
 }
 
 /**

@@ -54,7 +54,7 @@ function follow(node: Node, incoming: Flowing | undefined, problems: Problem[]):
     case "wait":
       return afterWait(node, incoming);
     case "call":
-      return undefined;
+      return node.background === true ? incoming : undefined;
     case "attempt": {
       const last = follow(node.body, incoming, problems);
       if (node.handler === undefined) return last;

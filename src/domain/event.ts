@@ -113,6 +113,8 @@ export type Fact =
       readonly inputs: Wire;
       readonly wait: "all" | "any" | "none";
       readonly slices?: readonly Allowance[];
+      /** A step that goes on in the background, as a run of its own. */
+      readonly launched?: { readonly status: "BackgroundLaunched"; readonly taskId: RunId; readonly step: string };
     } & Place)
   | {
       readonly type: "call.child_ended";

@@ -11,7 +11,8 @@ import type { Flow } from "./flow-type.ts";
 import { type CallParts, lowerCall } from "./lower-call.ts";
 import { lowerAttempt, lowerIf, lowerLoop, lowerSwitch } from "./lower-control.ts";
 import { type ErasedForkOptions, lowerMap, lowerParallel } from "./lower-fork.ts";
-import { lowerStep, lowerTransaction } from "./lower-step.ts";
+import { inMode } from "./lower-background.ts";
+import { type ErasedStepOptions, lowerStep, lowerTransaction } from "./lower-step.ts";
 import {
   lowerAnySignal,
   lowerHuman,
@@ -21,6 +22,7 @@ import {
   type SignalNames,
 } from "./lower-wait.ts";
 import type {
+  BackgroundStepOptions,
   CallManyOptions,
   CallOptions,
   HumanOptions,
@@ -48,7 +50,7 @@ import type {
   Switched,
   Tail,
 } from "./outcome.ts";
-import type { AgentStepOptions, Lowerable } from "./lowerable.ts";
+import type { AgentStepOptions, BackgroundAgent, Lowerable } from "./lowerable.ts";
 import type { Erased, ErasedBody, Place } from "./place.ts";
 import type { Buildable, Built, InBody } from "./shape.ts";
 import type { Settles, Synchronous, TypeProblem } from "./type-problem.ts";
@@ -78,12 +80,19 @@ export class Builder<out Context, in out Shape, out Value> {
   /**
    * Runs a function, at least once, and records what it returns. A generator emits what it yields.
    * Default: one attempt, no timeout. Fails with STEP_FAILED, STEP_TIMEOUT, STEP_INPUT_INVALID or STEP_OUTPUT_INVALID.
+   * With `executionMode: "background"` it is launched, and the value that came to it flows on.
    */
   step<Returned, Output extends Schema = never>(
     id: string,
     run: (input: Value, ctx: StepContext<Context>) => Produced<Returned>,
+    options: BackgroundStepOptions<Output, Context, Value>,
+  ): Builder<Context, Shape, Value>;
+  step<Returned, Output extends Schema = never>(
+    id: string,
+    run: (input: Value, ctx: StepContext<Context>) => Produced<Returned>,
     options?: StepOptions<Returned, Output, Context, Value>,
-  ): Builder<Context, Shape, StepOutput<Returned, Output>> {
+  ): Builder<Context, Shape, StepOutput<Returned, Output>>;
+  step(id: string, run: Erased, options?: ErasedStepOptions): unknown {
     const place = this.#place(id);
     return this.#extend(place, lowerStep(place, run, options));
   }
@@ -106,9 +115,9 @@ export class Builder<out Context, in out Shape, out Value> {
 
   /** Continues with a fragment: a `step(…)` value, or any function from a body to a builder. */
   use<Out>(fragment: Fragment<Value, Out, Context>): Builder<Context, Shape, Out> {
-    const inside: Chain = { ...this.#chain, meta: undefined };
+    const inside: Chain = { ...this.#chain, whole: false };
     const end = Builder.#run(fragment, inside);
-    if (end !== undefined) return new Builder({ ...end, meta: this.#chain.meta });
+    if (end !== undefined) return new Builder({ ...end, whole: this.#chain.whole });
     const place = this.#place("use");
     place.problems.push({ path: place.path, says: NOT_CONTINUED });
     return this.#extend(place, { kind: "sequence", id: place.id, path: place.path, label: "use", children: [] });
@@ -328,9 +337,13 @@ export class Builder<out Context, in out Shape, out Value> {
    * Runs an agent (see `agent`): a model, its instructions and its tools, until it has an answer. With `granular` every turn and
    * every tool call is a step of its own: recorded once, never repeated, wherever the process dies. Source: Flujo, GranularStep.
    */
-  agent<Out>(id: string, agent: Lowerable<Value, Out>, options?: AgentStepOptions): Builder<Context, Shape, Out> {
+  agent<Out>(id: string, agent: Lowerable<Value, Out>, options: BackgroundAgent): Builder<Context, Shape, Value>;
+  agent<Out>(id: string, agent: Lowerable<Value, Out>, options?: AgentStepOptions): Builder<Context, Shape, Out>;
+  agent(id: string, agent: Lowerable<Value, unknown>, options: AgentStepOptions | BackgroundAgent = {}): unknown {
     const place = this.#place(id);
-    return this.#extend(place, agent.lower(place, options ?? {}));
+    const { executionMode, ...how } = options;
+    const lower = (at: Place): Node => agent.lower(at, how);
+    return this.#extend(place, inMode(place, executionMode, lower));
   }
 
   /** Runs a body and handles its failure: compensates, then continues with `fallback` or `catch`, else fails on. */
@@ -350,11 +363,11 @@ export class Builder<out Context, in out Shape, out Value> {
   }
 
   #definition(): Definition {
-    const { meta = { name: "body", version: "0" }, path } = this.#chain;
+    const { flow, whole, path } = this.#chain;
     const { nodes, problems, calls } = unlink(this.#chain);
     const root: SequenceNode = { kind: "sequence", id: "root", path, label: "flow", children: nodes };
-    const inside = this.#chain.meta === undefined ? [{ path, says: "only a whole flow can be built, not a body" }] : [];
-    return seal(meta, root, { calls, problems: [...inside, ...problems] });
+    const inside = whole ? [] : [{ path, says: "only a whole flow can be built, not a body" }];
+    return seal(flow, root, { calls, problems: [...inside, ...problems] });
   }
 
   #call<Out>(id: string, parts: CallParts): Builder<Context, Shape, Out> {

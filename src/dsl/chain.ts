@@ -13,9 +13,11 @@ interface Link {
   readonly calls: readonly Definition[];
 }
 
-/** What a builder knows: the path of its sequence and the constructs so far. Only a whole flow has a `meta`. */
+/** What a builder knows: its flow, the path of its sequence and the constructs so far. */
 export interface Chain {
-  readonly meta: FlowMeta | undefined;
+  readonly flow: FlowMeta;
+  /** The flow itself; else a body somewhere in it, which cannot be built. */
+  readonly whole: boolean;
   readonly path: NodePath;
   readonly last: Link | undefined;
 }
@@ -55,13 +57,15 @@ export function continues(end: Chain, start: Chain): boolean {
 /** The place of a construct in a chain; `run` gives the chain that a body made of an empty one. */
 export function placeIn(chain: Chain, id: string, run: (body: ErasedBody, start: Chain) => Chain | undefined): Place {
   const path = childPath(chain.path, id);
+  const { flow } = chain;
   const place: Place = {
     id,
     path,
+    flow,
     problems: [],
     calls: [],
     open: (inner, label, body) => {
-      const start: Chain = { meta: undefined, path: childPath(path, inner), last: undefined };
+      const start: Chain = { flow, whole: false, path: childPath(path, inner), last: undefined };
       const end = run(body, start);
       if (end === undefined) place.problems.push({ path: start.path, says: NOT_CONTINUED });
       const { nodes, problems, calls } = unlink(end ?? start);

@@ -16,7 +16,7 @@ export class FlowStart<Context, Input, Wanted, Output, Value> extends Builder<
   readonly #meta: FlowMeta;
 
   constructor(meta: FlowMeta) {
-    super({ meta, path: ROOT_PATH, last: undefined });
+    super({ flow: meta, whole: true, path: ROOT_PATH, last: undefined });
     this.#meta = meta;
   }
 

@@ -1,8 +1,9 @@
-import type { StepConfig, StepFunction, StepNode } from "../definition/node.ts";
+import type { Node, StepConfig, StepFunction, StepNode } from "../definition/node.ts";
 import { durationMs } from "../domain/duration.ts";
 import type { Schema } from "../domain/schema.ts";
 import { ONE_ATTEMPT, type RetryPolicy, retryPolicy } from "../domain/retry.ts";
 import type { StepContext } from "./context.ts";
+import { inMode } from "./lower-background.ts";
 import type { AttemptOptions, Compensation, StepOptions } from "./options.ts";
 import { type Erased, orProblem, type Place, pure } from "./place.ts";
 
@@ -11,12 +12,23 @@ type ErasedStep = (input: never, ctx: never) => unknown;
 const stepFunction = (run: ErasedStep): StepFunction => run as StepFunction;
 
 /** StepOptions without their types. */
-interface ErasedStepOptions extends Omit<StepOptions<unknown, Schema, unknown>, "compensate" | "key"> {
+export interface ErasedStepOptions
+  extends Omit<StepOptions<unknown, Schema, unknown>, "compensate" | "key" | "executionMode"> {
+  readonly executionMode?: "sync" | "background";
   readonly compensate?: Compensation<never, never>;
   readonly key?: Erased;
 }
 
-export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOptions = {}): StepNode {
+export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOptions = {}): Node {
+  if (options.executionMode === "background" && options.compensate !== undefined)
+    place.problems.push({
+      path: place.path,
+      says: "a step in the background cannot be compensated: nobody waits for it",
+    });
+  return inMode(place, options.executionMode, (at) => stepNode(at, run, options));
+}
+
+function stepNode(place: Place, run: ErasedStep, options: ErasedStepOptions): StepNode {
   const { queue, priority, key, input, output, compensate } = options;
   const config: StepConfig = {
     ...attemptConfig(place, options),
@@ -43,7 +55,7 @@ type ErasedTransaction = (tx: never, input: never, ctx: never) => unknown;
 export function lowerTransaction(place: Place, run: ErasedTransaction, options: ErasedStepOptions = {}): StepNode {
   const call = run as (tx: unknown, input: unknown, ctx: unknown) => unknown;
   const inside = (input: never, ctx: { readonly tx: unknown }): unknown => call(ctx.tx, input, ctx);
-  const node = lowerStep(place, typeof run === "function" ? inside : run, options);
+  const node = stepNode(place, typeof run === "function" ? inside : run, options);
   return { ...node, label: "transaction", config: { ...node.config, transactional: true } };
 }
 

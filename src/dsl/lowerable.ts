@@ -19,6 +19,13 @@ export interface AgentStepOptions extends AttemptOptions {
   readonly fingerprint?: "strict" | "compat";
   /** How many tool calls of one turn run at once. Default 10. */
   readonly toolConcurrency?: number;
+  /** Default "sync": the flow goes on when the agent is done, with its answer. */
+  readonly executionMode?: "sync";
+}
+
+/** The agent is a task of its own that nobody waits for; see BackgroundStepOptions. */
+export interface BackgroundAgent extends Omit<AgentStepOptions, "executionMode"> {
+  readonly executionMode: "background";
 }
 
 /** What knows how to become a node: an agent, which lives above this layer. */

@@ -25,7 +25,7 @@ export interface AttemptOptions {
   readonly timeout?: Duration;
 }
 
-export interface StepOptions<Returned, Output extends Schema, Context, Value = unknown> extends AttemptOptions {
+interface WorkOptions<Output extends Schema, Context, Value> extends AttemptOptions {
   /** Only workers that serve this queue run the step, under its rules if it has some. Default: the queue of the run. */
   readonly queue?: string;
   /** Larger is sooner. Default 0. */
@@ -39,8 +39,24 @@ export interface StepOptions<Returned, Output extends Schema, Context, Value = u
   readonly input?: Schema;
   /** Checked after each attempt; a mismatch fails with STEP_OUTPUT_INVALID. What the schema gives is the step's output. */
   readonly output?: Output;
+}
+
+export interface StepOptions<Returned, Output extends Schema, Context, Value = unknown>
+  extends WorkOptions<Output, Context, Value> {
+  /** Default "sync": the flow goes on when the step is done, with what it gave. */
+  readonly executionMode?: "sync";
   /** Undoes the step when the run (or an attempt with `compensate: true`) fails later. Source: Flujo, saga. */
   readonly compensate?: Compensation<StepOutput<Returned, Output>, Context>;
+}
+
+/**
+ * The flow launches the step and goes on at once with the value that came to it. The step is a run of its own, a background task,
+ * with a copy of the context and a share of the budget; whatever becomes of it, the flow is not touched. See
+ * `flujo.failedBackgroundTasks`. Source: Flujo, execution_mode background.
+ */
+export interface BackgroundStepOptions<Output extends Schema, Context, Value = unknown>
+  extends WorkOptions<Output, Context, Value> {
+  readonly executionMode: "background";
 }
 
 /** What a step gives: what its output schema says, else what its function returned. */

@@ -1,5 +1,6 @@
 import { type Constant, constant } from "../definition/constant.ts";
 import type { Definition } from "../definition/definition.ts";
+import type { FlowMeta } from "../definition/meta.ts";
 import type { Pure, SequenceNode } from "../definition/node.ts";
 import type { Problem } from "../definition/problem.ts";
 import { type Duration, durationMs } from "../domain/duration.ts";
@@ -15,6 +16,8 @@ export type ErasedBody = (builder: never) => unknown;
 export interface Place {
   readonly id: string;
   readonly path: NodePath;
+  /** The flow that it is a part of. */
+  readonly flow: FlowMeta;
   readonly problems: Problem[];
   readonly calls: Definition[];
   /** Runs a body below this construct; `id` is also its segment in the path. */

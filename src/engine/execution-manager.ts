@@ -2,9 +2,11 @@ import type { Ambient } from "../domain/ambient.ts";
 import { type ErrorCode, FlujoError } from "../domain/errors.ts";
 import { type Fact, messageName } from "../domain/event.ts";
 import { type Failure, failureFrom } from "../domain/failure.ts";
+import type { Allowance } from "../domain/quota.ts";
 import { invariant, ok, problem, type Result } from "../domain/result.ts";
 import { isEnd } from "../domain/run.ts";
 import { decode, isBlobRef, type Wire } from "../domain/wire.ts";
+import type { CallNode } from "../definition/node.ts";
 import { childRunId } from "../planner/call.ts";
 import type { Doing, Fiber } from "../planner/fiber.ts";
 import { plan } from "../planner/plan.ts";
@@ -21,7 +23,7 @@ import type { LeasedFiber } from "../ports/queue.ts";
 import type { FiberData, Lease, NewRun, RunStore, Transition } from "../ports/store.ts";
 import { fiberOf } from "./fiber-codec.ts";
 import { checkedOutput } from "./output-check.ts";
-import { checkStart, newRun } from "./new-run.ts";
+import { checkStart, newRun, type StartOptions } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import type { Registry } from "./registry.ts";
 import { type Resident, timeFor } from "./resident.ts";
@@ -36,6 +38,8 @@ export interface ExecutionManagerOptions {
   readonly queues: ReadonlySet<string>;
   /** How many of so many children this worker takes itself, at once. */
   readonly takeChildren: (parent: Resident, wanted: number) => number;
+  /** What a detached run may spend of each unit that its caller's budget does not limit. */
+  readonly backgroundLimits?: Allowance;
 }
 
 /** Advances a fiber: event → plan → transition. Knows the planner and the store's shapes, so that neither knows the other. */
@@ -45,8 +49,10 @@ export class ExecutionManager {
   readonly #registry: Registry;
   readonly #ambient: Ambient;
   readonly #transitions: Transitions;
+  readonly #backgroundLimits: Allowance | undefined;
 
-  constructor({ store, payloads, registry, ambient, queues, takeChildren }: ExecutionManagerOptions) {
+  constructor({ store, payloads, registry, ambient, queues, takeChildren, backgroundLimits }: ExecutionManagerOptions) {
+    this.#backgroundLimits = backgroundLimits;
     this.#store = store;
     this.#payloads = payloads;
     this.#registry = registry;
@@ -98,10 +104,11 @@ export class ExecutionManager {
   }
 
   /** What the planner asks for. Child runs that are to start are added to `runs`. */
-  async #answer(resident: Resident, { doing, value, frames }: Fiber, runs: NewRun[]): Promise<Happened> {
+  async #answer(resident: Resident, after: Fiber, runs: NewRun[]): Promise<Happened> {
+    const { doing, value, frames, context } = after;
     switch (doing.kind) {
       case "starting": {
-        const started = await this.#childRuns(resident, doing);
+        const started = await this.#childRuns(resident, doing, context);
         if (!started.ok) return { type: "start.refused", failure: started.problem };
         for (const run of started.value) runs.push(run);
         return { type: "started" };
@@ -172,6 +179,7 @@ export class ExecutionManager {
   async #childRuns(
     resident: Resident,
     { path, call, inputs, slices }: Starting,
+    context: Wire,
   ): Promise<Result<readonly NewRun[], Failure>> {
     const { run, key, metadata } = resident;
     const { queue, priority, lane, quota } = resident.fiber;
@@ -180,7 +188,9 @@ export class ExecutionManager {
     const definition = this.#registry.find(node.flow.name, node.flow.version);
     const runs: NewRun[] = [];
     for (const [ordinal, given] of inputs.entries()) {
-      const checking = checkStart(definition, decode(given), undefined);
+      // A step in the background begins with the context as it is here, which has been checked: a copy, as wires never change.
+      const checking =
+        node.background === true ? ok({ input: given, context }) : checkStart(definition, decode(given), undefined);
       const checked = checking instanceof Promise ? await checking : checking;
       if (!checked.ok) {
         const { at: _, ...refused } = checked.problem; // it is the call that fails, at its own place
@@ -192,12 +202,22 @@ export class ExecutionManager {
       const now = this.#ambient.clock.now();
       const parent = { run, fiber: key, reply };
       const place = { queue, priority, ...(lane !== undefined && { lane }) };
-      const slice = slices?.[ordinal];
-      const budget = slice !== undefined && quota !== undefined ? { limits: quota.limits, slice } : {};
+      const budget = this.#budget(node, quota?.limits, slices?.[ordinal]);
       const spec = { id, definition, input, contextWire, now, metadata, ...place, ...budget, parent };
       runs.push(newRun(spec, this.#payloads));
     }
     return ok(runs);
+  }
+
+  /** A share of what the caller may spend; what that leaves open is bounded for a detached run, of which nobody else takes care. */
+  #budget(
+    { wait }: CallNode,
+    limits: Allowance | undefined,
+    slice: Allowance | undefined,
+  ): Pick<StartOptions, "limits" | "slice"> {
+    const own = wait === "none" ? this.#backgroundLimits : undefined;
+    if (slice === undefined || limits === undefined) return own === undefined ? {} : { limits: own };
+    return { limits: { ...own, ...limits }, slice: { ...own, ...slice } };
   }
 
   /** What was recorded of this fiber, oldest first; large values are references. */

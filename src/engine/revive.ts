@@ -106,6 +106,8 @@ export interface ForkOptions {
   readonly at?: number;
   /** Replaces the value at that point. */
   readonly input?: unknown;
+  /** The new run is a child of the same parent, which does not wait for it: only where the old one is a detached child. */
+  readonly sameParent?: boolean;
 }
 
 /**
@@ -113,7 +115,11 @@ export interface ForkOptions {
  * open are opened anew: questions, deadlines and child runs belong to one run. Throws RUN_UNKNOWN, EVENT_UNKNOWN, RUN_EXISTS,
  * FLOW_UNKNOWN, and INPUT_INVALID for another input at the start.
  */
-export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: ForkOptions): Promise<void> {
+export async function forkRun(
+  deps: ReviveDeps,
+  from: RunId,
+  { id, at, input, sameParent = false }: ForkOptions,
+): Promise<void> {
   const { record, definition, rows } = await read(deps, from);
   const cut = at ?? rows[0]?.seq ?? 0;
   const target = rows.find(({ seq }) => seq === cut);
@@ -143,6 +149,7 @@ export async function forkRun(deps: ReviveDeps, from: RunId, { id, at, input }: 
   const [outcome] = await deps.store.createRuns([
     {
       ...pick(record),
+      ...(sameParent && record.parent?.reply === "" && { parent: record.parent }),
       id,
       input: deps.payloads.deflate(await deps.payloads.inflate(record.input), blobs),
       createdAt: deps.now,

@@ -1,3 +1,4 @@
+import type { Fact } from "../domain/event.ts";
 import { endsTheRun, type Failure, failure, failureFrom } from "../domain/failure.ts";
 import { runId, type RunId } from "../domain/ids.ts";
 import { ok, problem, type Result } from "../domain/result.ts";
@@ -41,10 +42,28 @@ export function callStarted(planning: Planning): void {
   const node = draft.node(path, "call");
   const ids = inputs.map((_, ordinal) => childRunId(planning.at, call, ordinal));
   const shares = slices === undefined ? {} : { slices };
-  planning.record({ type: "call.started", ...at, call, runs: ids, inputs, wait: node.wait, ...shares });
-  if (node.wait === "none")
+  planning.record({
+    type: "call.started",
+    ...at,
+    call,
+    runs: ids,
+    inputs,
+    wait: node.wait,
+    ...shares,
+    ...launched(node, ids),
+  });
+  if (node.background === true) planning.record({ type: "call.completed", ...at, output: draft.value });
+  else if (node.wait === "none")
     planning.record({ type: "call.completed", ...at, output: node.single ? (ids[0] ?? null) : ids });
   else if (ids.length === 0) planning.record({ type: "call.completed", ...at, output: [] });
+}
+
+function launched(
+  { background, id }: CallNode,
+  [taskId]: readonly RunId[],
+): Pick<Extract<Fact, { type: "call.started" }>, "launched"> {
+  if (background !== true || taskId === undefined) return {};
+  return { launched: { status: "BackgroundLaunched", taskId, step: id } };
 }
 
 function inputsOf({ draft }: Planning, node: CallNode): Result<readonly Wire[], Failure> {

@@ -2,6 +2,8 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { resolveEmbedder, resolveModel } from "../agents/models/resolve.ts";
 import type { ProcessConfig } from "../config/process-config.ts";
+import type { Allowance } from "../domain/quota.ts";
+import { allowanceOf } from "../domain/usage-limits.ts";
 import type { Registry } from "../engine/registry.ts";
 import { systemAmbient, workerName } from "../engine/system.ts";
 import type { Fanout } from "../observe/fanout.ts";
@@ -56,7 +58,14 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
     ...(queues && { queues }),
     ...(limits && { limits }),
     ephemeral,
+    backgroundLimits: backgroundLimitsOf(options, config),
   });
+}
+
+function backgroundLimitsOf({ backgroundLimits }: FlujoOptions, { background }: ProcessConfig): Allowance | undefined {
+  const { maxCostPerTask: costUsd, maxTokensPerTask: totalTokens } = background;
+  const told = { ...(costUsd !== undefined && { costUsd }), ...(totalTokens !== undefined && { totalTokens }) };
+  return allowanceOf(backgroundLimits ?? told, "backgroundLimits");
 }
 
 /** Rules of the house: of the configuration, then of the code. */

@@ -4,6 +4,7 @@ import { failure } from "../domain/failure.ts";
 import { type RunId, workerId } from "../domain/ids.ts";
 import { sameWire } from "../domain/canonical.ts";
 import { isEnd } from "../domain/run.ts";
+import type { Allowance } from "../domain/quota.ts";
 import type { UsageLimits } from "../domain/usage-limits.ts";
 import { decode, type Wire } from "../domain/wire.ts";
 import { type Definition, titleOf } from "../definition/definition.ts";
@@ -30,6 +31,7 @@ import { Tail } from "./tail.ts";
 import { Waiters } from "./waiters.ts";
 
 export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues" | "limits"> {
+  readonly backgroundLimits?: Allowance | undefined;
   readonly store: Store;
   readonly registry: Registry;
   readonly ambient: Ambient;
@@ -58,7 +60,18 @@ export class Engine {
   readonly #limits: UsageLimits | undefined;
 
   constructor(deps: EngineDeps) {
-    const { store, registry, ambient, host, observe, worker, at, queues = {}, ephemeral = false } = deps;
+    const {
+      store,
+      registry,
+      ambient,
+      host,
+      observe,
+      worker,
+      at,
+      queues = {},
+      ephemeral = false,
+      backgroundLimits,
+    } = deps;
     this.#limits = deps.limits;
     this.store = store;
     this.#ephemeral = ephemeral;
@@ -87,6 +100,7 @@ export class Engine {
             ambient,
             id: workerId(worker?.id ?? `w-${ambient.newId()}`),
             ...(worker && { options: worker }),
+            ...(backgroundLimits && { backgroundLimits }),
             ...(observe && { observe }),
             runsSchedules: !ephemeral,
             onRunEnd: (run, end, value) => this.#ended(run, end, value),

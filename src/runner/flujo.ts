@@ -15,7 +15,7 @@ import { checkedExport, exportRun, readExport, type RunExport } from "./export.t
 import { type ReplayResult, replayExport } from "./replay.ts";
 import { type UsageView, usageOf } from "./usage.ts";
 import { why, type Why } from "./why.ts";
-import { Operations } from "./operations.ts";
+import { Tasks } from "./tasks.ts";
 import type { FlowChoice } from "./opened.ts";
 
 /**
@@ -26,7 +26,7 @@ import type { FlowChoice } from "./opened.ts";
  *
  * Opens its store at the first use and closes only what it opened. Source: Flujo, runner; Fluxo, Engine and Worker.
  */
-export class Flujo extends Operations {
+export class Flujo extends Tasks {
   /**
    * Starts a run and waits until it has ended, or until it waits for people or signals: also when a deadline would move it on
    * some day (`result({ until: "end" })` waits for that).

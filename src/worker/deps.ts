@@ -1,4 +1,5 @@
 import type { Ambient } from "../domain/ambient.ts";
+import type { Allowance } from "../domain/quota.ts";
 import type { RunId, WorkerId } from "../domain/ids.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Payloads } from "../engine/payloads.ts";
@@ -33,6 +34,8 @@ export interface WorkerDeps {
   readonly ambient: Ambient;
   readonly id: WorkerId;
   readonly options?: WorkerOptions;
+  /** What a detached run may spend of each unit that its caller's budget does not limit. */
+  readonly backgroundLimits?: Allowance;
   /** Whether to look for dead workers. Default: where several processes share the store. */
   readonly sweeps?: boolean;
   /** Whether its store can hold schedules that somebody made. Default true. */

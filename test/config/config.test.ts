@@ -27,6 +27,8 @@ describe("where runs are kept", () => {
     expect(await load()).toEqual({
       stateUri: "sqlite:./.flujo/state.db",
       worker: {},
+      background: {},
+      shadowEval: {},
       queues: {},
       cost: { strict: false, providers: {}, estimators: {} },
       governance: { mode: "allow_all", piiScrub: "off", piiStrong: false },
