@@ -29,15 +29,18 @@ export type { StreamItem } from "./runner/stream.ts";
 export type { Why } from "./runner/why.ts";
 export type { WorkerOptions } from "./worker/options.ts";
 export { NonRetryableError, RetryAfter } from "./domain/errors.ts";
+export { DelayedError } from "./domain/delayed-error.ts";
 
 // Agents
 export { agent, type Agent, type AgentOptions, type Prompt } from "./agents/agent.ts";
 export { tool, type Tool, type ToolContext, type ToolOptions } from "./agents/tool.ts";
+export { llm, type PaidModel } from "./agents/llm.ts";
 export type { ApprovalQuestion } from "./agents/approval.ts";
 export type { Decision, Turn } from "./agents/turn-record.ts";
 export type { AgentStepOptions, Lowerable } from "./dsl/lowerable.ts";
 export { fallbackModels } from "./agents/models/fallback.ts";
 export { openAiCompatible, openAiCompatibleEmbedder } from "./agents/models/openai-compatible.ts";
+export { recordModel, replayModel } from "./agents/models/cassette.ts";
 export { rolePlay, scriptedModel } from "./agents/models/scripted/scripted-model.ts";
 export type { ScriptStep } from "./agents/models/scripted/script.ts";
 export type { Embedder, Message, Model, ModelAnswer, ModelRequest, ModelSettings, Price } from "./ports/model.ts";
@@ -62,11 +65,6 @@ export { Veil } from "./policies/govern/veil.ts";
 export type { RunExport } from "./runner/export.ts";
 export type { ReplayResult } from "./runner/replay.ts";
 
-// Background
-export type { BackgroundTask, RetriedTask } from "./runner/background.ts";
-export type { ErrorCategory } from "./domain/error-category.ts";
-
-// Watch
 // Refer to what is too large for a run
 export {
   type ContextReference,
@@ -78,6 +76,7 @@ export { fileStateProvider } from "./runner/file-state.ts";
 export { type ReferenceOptions, type StoreBackedProvider, storeStateProvider } from "./runner/state-providers.ts";
 export type { StateOptions, StateProvider } from "./ports/state-provider.ts";
 
+// Watch
 export { compositeObserver } from "./observe/composite.ts";
 export { loggingObserver, type LoggingOptions } from "./observe/logging.ts";
 export { type MetricsObserver, type MetricsSnapshot, metricsObserver } from "./observe/metrics.ts";
