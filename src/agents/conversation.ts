@@ -55,9 +55,23 @@ export class Conversation {
   }
 
   push(message: Message): void {
+    this.#tail.push(this.#entry(message));
+    this.#trim();
+  }
+
+  /** What was said before all that is here. When it is too much, `isFull`, and nothing before it need be told. */
+  unshift(message: Message): void {
+    this.#tail.unshift(this.#entry(message));
+    this.#trim();
+  }
+
+  #entry(message: Message): Entry {
     const entry = entryOf(message, this.#budget);
-    this.#tail.push(entry);
     this.#tokens += entry.tokens;
+    return entry;
+  }
+
+  #trim(): void {
     // A tool's answer belongs to the call before it: both go, or providers refuse what is left.
     while (this.#tokens > this.#budget && this.#tail.length > 2) this.#forget();
     while (this.#omitted > 0 && this.#tail[0]?.message.role === "tool") this.#forget();
@@ -156,17 +170,12 @@ export async function conversationFrom(
   if (opening === undefined) return undefined;
   const first = decode(await load.inflate(opening)) as Opening;
   const conversation = new Conversation(first, load.budgetTokens);
-  const shown: Message[] = [];
-  const probe = new Conversation(first, load.budgetTokens);
   let at = said.length;
-  while (at > 0 && !probe.isFull) {
+  while (at > 0 && !conversation.isFull) {
     at -= 1;
-    const message = await messageOf(said[at], load.inflate);
-    shown.unshift(message);
-    probe.push(message);
+    conversation.unshift(await messageOf(said[at], load.inflate));
   }
   conversation.omit(at);
-  for (const message of shown) conversation.push(message);
   conversation.turns = said.filter((one) => "turn" in one).length;
   return { opening: first, conversation };
 }
