@@ -27,15 +27,20 @@ const tokensOf = (text: string): number => Math.ceil(text.length / CHARACTERS_PE
  * memory. Source: Flujo, GranularStep, middle-out truncation.
  */
 export class Conversation {
+  readonly #opening: Pick<Opening, "system" | "prompt">;
+  readonly #budgetTokens: number;
   readonly #first: readonly Message[];
   readonly #budget: number;
-  readonly #tail: Entry[] = [];
+  #tail: Entry[] = [];
   #tokens = 0;
   #omitted = 0;
   /** Answers of the model so far. */
   turns = 0;
 
-  constructor({ system, prompt }: Pick<Opening, "system" | "prompt">, budgetTokens: number) {
+  constructor(opening: Pick<Opening, "system" | "prompt">, budgetTokens: number) {
+    const { system, prompt } = opening;
+    this.#opening = opening;
+    this.#budgetTokens = budgetTokens;
     this.#first = [
       ...(system === "" ? [] : [{ role: "system", text: system } as const]),
       { role: "user", text: prompt } as const,
@@ -52,6 +57,17 @@ export class Conversation {
   /** Something was left out already. */
   get isFull(): boolean {
     return this.#omitted > 0;
+  }
+
+  /** A copy that goes on with a message; this one stays as it is. */
+  with(message: Message): Conversation {
+    const copy = new Conversation(this.#opening, this.#budgetTokens);
+    copy.#tail = [...this.#tail];
+    copy.#tokens = this.#tokens;
+    copy.#omitted = this.#omitted;
+    copy.turns = this.turns;
+    copy.push(message);
+    return copy;
   }
 
   push(message: Message): void {

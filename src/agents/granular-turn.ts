@@ -32,18 +32,17 @@ interface Memo {
 export async function granularTurn(ctx: AgentContext, { agent, options, path, input }: GranularTurn): Promise<Turn> {
   const { visit, turn } = placeOfTurn(ctx.visit);
   const key = `agent ${path}#${visit}`;
-  const { opening, conversation } = await memoOf(ctx, { key, path, visit, turn, options, input });
+  const { opening, conversation: before } = await memoOf(ctx, { key, path, visit, turn, options, input });
   checkFingerprint(ctx, { agent, options, opening });
   const added = addedBy(input, agent);
   // On a copy: an attempt that fails leaves what was said as it was.
-  const messages = added === undefined ? conversation.messages : [...conversation.messages, added];
+  const conversation = added === undefined ? before : before.with(added);
   const said = await takeTurn(ctx, agent, {
-    messages,
+    messages: conversation.messages,
     turn,
     idempotencyKey: ctx.idempotencyKey,
     place: { path, visit: ctx.visit },
   });
-  if (added !== undefined) conversation.push(added);
   conversation.push(assistantMessage(said));
   conversation.turns = turn;
   ctx.agency.memo.set(key, { opening, conversation } satisfies Memo);
