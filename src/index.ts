@@ -76,6 +76,10 @@ export { fileStateProvider } from "./runner/file-state.ts";
 export { type ReferenceOptions, type StoreBackedProvider, storeStateProvider } from "./runner/state-providers.ts";
 export type { StateOptions, StateProvider } from "./ports/state-provider.ts";
 
+// Remember
+export { memoryVectors } from "./stores/memory/vectors.ts";
+export type { VectorItem, VectorMatch, VectorMetadata, VectorQuery, VectorStore } from "./ports/vector.ts";
+
 // Watch
 export { compositeObserver } from "./observe/composite.ts";
 export { loggingObserver, type LoggingOptions } from "./observe/logging.ts";

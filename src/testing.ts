@@ -31,6 +31,7 @@ export { FAULT_POINTS, type FaultPoint, SPENDING_POINTS } from "./worker/deps.ts
 export { simulate, type SimulationOptions, type SimulationReport } from "./testing/simulator/simulate.ts";
 // Hold a store to its contract: for those who write one
 export { storeConformance } from "./testing/conformance/conformance.ts";
+export { vectorConformance, type VectorsUnderTest } from "./testing/conformance/vectors.ts";
 export type { TestApi } from "./testing/conformance/api.ts";
 export type { Aspect, Scratch, UnderTest } from "./testing/conformance/under-test.ts";
 export { checkInvariants, type CheckOptions } from "./engine/invariants.ts";

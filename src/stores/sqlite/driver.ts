@@ -4,7 +4,7 @@ import { FlujoError } from "../../domain/errors.ts";
 import { storeError } from "./errors.ts";
 import { packed, unnumbered } from "./statement.ts";
 
-export type SqlValue = string | number | null;
+export type SqlValue = string | number | null | Uint8Array;
 
 /** A prepared statement, by shape: better-sqlite3, libsql and node:sqlite fit as they are. */
 export interface SqliteStatement {
