@@ -4,7 +4,9 @@ import { type Fact, messageName } from "../domain/event.ts";
 import { type Failure, failureFrom } from "../domain/failure.ts";
 import type { Allowance } from "../domain/quota.ts";
 import { invariant, ok, problem, type Result } from "../domain/result.ts";
-import { isEnd } from "../domain/run.ts";
+import { ROOT_FIBER } from "../domain/ids.ts";
+import { type Leaving, leaving } from "../domain/quota.ts";
+import { isEnd, type RunRecord } from "../domain/run.ts";
 import { decode, isBlobRef, type Wire } from "../domain/wire.ts";
 import type { CallNode } from "../definition/node.ts";
 import { childRunId } from "../planner/call.ts";
@@ -25,6 +27,7 @@ import { fiberOf } from "./fiber-codec.ts";
 import { checkedOutput } from "./output-check.ts";
 import { checkStart, newRun, type StartOptions } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
+import { lasting, rebuild } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
 import { type Resident, timeFor } from "./resident.ts";
 import { type Advance, Transitions } from "./transitions.ts";
@@ -163,16 +166,34 @@ export class ExecutionManager {
    * Child runs that have ended without the caller having heard of it: a child may end while its failed parent is about to be
    * retried, and a message to a run that has ended is dropped. Asked when a caller is adopted and nothing is in its mailbox.
    */
-  async missedEnds({ run, key, fiber: { doing } }: Resident): Promise<readonly ChildEnd[]> {
+  async missedEnds({ run, key, fiber: { doing, quota } }: Resident): Promise<readonly ChildEnd[]> {
     if (doing.kind !== "call") return [];
     const ends: ChildEnd[] = [];
     for (let ordinal = 0; ordinal < doing.total; ordinal++) {
       if (doing.ended.includes(ordinal)) continue;
       const record = await this.#store.load(childRunId({ run, fiber: key }, doing.call, ordinal));
       if (record === undefined || !isEnd(record.status)) continue;
-      ends.push({ ordinal, outcome: record.status, ...(record.failure && { failure: record.failure }) });
+      const left = quota === undefined ? undefined : await this.#leftBy(record);
+      ends.push({
+        ordinal,
+        outcome: record.status,
+        ...(record.failure && { failure: record.failure }),
+        ...(left && { quota: left }),
+      });
     }
     return ends;
+  }
+
+  /** What a run that has ended did not spend of its slice, as its history tells; nothing where its flow is not known here. */
+  async #leftBy({ id, fingerprint }: RunRecord): Promise<Leaving | undefined> {
+    const definition = this.#registry.byFingerprint(fingerprint);
+    if (definition === undefined) return undefined;
+    const rows = (await this.#store.history(id)).map((row) => ({
+      ...row,
+      facts: row.facts as unknown as readonly Fact[], // large values stay references: they cost nothing
+    }));
+    const root = rebuild(definition, lasting(definition, rows)).find(({ key }) => key === ROOT_FIBER);
+    return root?.fiber.quota && leaving(root.fiber.quota);
   }
 
   /** The child runs of one call, or why their flow refuses one of them: then none of them starts. */

@@ -152,11 +152,12 @@ class Replaying {
     const { doing } = line.fiber;
     switch (doing.kind) {
       case "new":
-      case "decide": // only where it began anew
         return track.begun();
+      case "decide": // only where it began anew
+        return track.begunAnew();
       case "step":
       case "undo":
-        return track.outcome(doing);
+        return track.paid() ?? track.outcome(doing);
       case "wait":
         return track.answer(doing);
       case "join":

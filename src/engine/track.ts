@@ -31,6 +31,8 @@ const BROKEN: ReadonlySet<unknown> = new Set<ErrorCode>([
   "RUN_TIMEOUT",
 ]);
 
+const MONEY: ReadonlySet<Fact["type"]> = new Set<Fact["type"]>(["quota.settled", "quota.reserved"]);
+
 /**
  * What one line of execution recorded. As long as it records the same again, what comes next is known by its position, also when
  * requests to stop and the ends of several children came in between; once it decides otherwise, by place and attempt.
@@ -101,15 +103,28 @@ export class Track {
 
   /** What comes next that has not to do with money. */
   get #tip(): Fact | undefined {
-    return this.next.find(({ type }) => type !== "quota.settled" && type !== "quota.reserved");
+    return this.next.find(({ type }) => !MONEY.has(type));
   }
 
-  /** A line that is about to begin, or to decide: unless it was stopped there, or could not go on. */
+  /** A transition that comes next and is about money only: a step that reserves, or what a lost worker had reserved. */
+  paid(): Happened | undefined {
+    const { next } = this;
+    return next.length > 0 && next.every(({ type }) => MONEY.has(type)) ? this.#spending(undefined, next) : undefined;
+  }
+
+  /** A line that is about to begin: unless it was stopped there, or could not go on. */
   begun(): Happened {
     const tip = this.#tip;
     if (tip?.type === "cancel.requested") return this.cancelled() ?? { type: "began" };
     if (tip?.type === "node.failed" && BROKEN.has(tip.failure.code)) return this.#brokenBy(tip);
     return { type: "began" };
+  }
+
+  /** The same of one that is about to decide: in a fork of a run, what the run had reserved there is forfeited first. */
+  begunAnew(): Happened {
+    const [first] = this.next;
+    const forfeited = first?.type === "quota.settled" && first.lost === true;
+    return (forfeited ? this.#spending(this.#tip, this.next) : undefined) ?? this.begun();
   }
 
   /** What became of an attempt, and before that what it reserved; else why the line ended there. */
@@ -162,9 +177,12 @@ export class Track {
   }
 
   /** Reservations and settlements that come before an outcome, one transition at a time. */
-  #spending(before: Fact | undefined): Extract<Happened, { type: "spending" }> | undefined {
+  #spending(
+    before: Fact | undefined,
+    among: Iterable<Fact> = this.#rest(),
+  ): Extract<Happened, { type: "spending" }> | undefined {
     const settled: Settled[] = [];
-    for (const fact of this.#rest()) {
+    for (const fact of among) {
       if (fact === before) break;
       if (fact.type === "quota.settled") {
         this.#give(fact);

@@ -187,10 +187,15 @@ export class Driver {
     if (hooked) await this.#reached("before-reserve", resident);
     const { transition, after } = await manager.advance(resident, happened);
     if (resident.dropped) throw lost();
-    // Held, whatever this clock says of when the attempt was due: it has begun.
-    const outcome = await committer.commit({ ...transition, position: { kind: "held" } });
+    // It stays here and where it stands in its queue, whatever this clock says of when the attempt was due: it has begun.
+    const { scheduling: _, ...rest } = transition;
+    const outcome = await committer.commit({ ...rest, position: { kind: "held" } });
     if (outcome.status === "rejected") throw outcome.error;
-    if (outcome.status !== "committed") throw lost();
+    if (outcome.status !== "committed") {
+      const gone = lost();
+      resident.abort?.(gone);
+      throw gone;
+    }
     resident.seq += 1;
     resident.fiber = after;
     if (outcome.cancel !== undefined && resident.cancel === undefined) {

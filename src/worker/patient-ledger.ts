@@ -21,7 +21,7 @@ export function patientLedger(ledger: Payments, { clock, random }: Pick<Ambient,
       } catch (error) {
         const isMisuse = error instanceof FlujoError && error.code === "OPTION_INVALID";
         if (tries === TRIES || isMisuse) throw error;
-        await pause(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + random() / 2));
+        await pause(Math.ceil(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + random() / 2)));
       }
     }
   };
