@@ -65,6 +65,18 @@ export { Veil } from "./policies/govern/veil.ts";
 export type { RunExport } from "./runner/export.ts";
 export type { ReplayResult } from "./runner/replay.ts";
 
+// Background
+export type { BackgroundTask, RetriedTask } from "./runner/background.ts";
+export type { ErrorCategory } from "./domain/error-category.ts";
+export {
+  type Question,
+  type ResumeTaskOptions,
+  TaskClient,
+  type TaskClientOptions,
+  type TaskDetails,
+} from "./runner/task-client.ts";
+export type { StepView } from "./runner/task-view.ts";
+
 // Refer to what is too large for a run
 export {
   type ContextReference,

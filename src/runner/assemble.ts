@@ -50,7 +50,14 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
     store,
     registry,
     ambient,
-    host: { ambient, resources, logger, emit: (chunk) => chunks.emit(chunk), agency, ...(references && { references }) },
+    host: {
+      ambient,
+      resources,
+      logger,
+      emit: (chunk) => chunks.emit(chunk),
+      agency,
+      ...(references && { references }),
+    },
     observe,
     worker:
       worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },

@@ -36,13 +36,13 @@ export interface FlujoOptions extends ModelOptions, ReferenceOptions {
   readonly governance?: readonly GovernancePolicy[];
   /** What each run may use, unless its start says less. Source: Flujo, UsageLimits. */
   readonly limits?: UsageLimits;
-  /** What runs may use together, over all workers of the store: of a flow, a key, a day. */
   /**
    * What a background task may use of each unit that its share of its parent's limits leaves open. Default: what `max_cost_per_task`
    * and `max_tokens_per_task` in [background_tasks] of flujo.toml say, else no limit: a cost limit needs prices, so nobody gets one
    * unasked. Source: Flujo, [background_tasks].
    */
   readonly backgroundLimits?: Omit<UsageLimits, "wallTime">;
+  /** What runs may use together, over all workers of the store: of a flow, a key, a day. */
   readonly budgets?: BudgetOptions;
   /** Shared things that steps reach as `ctx.resources`: clients, pools, settings. */
   readonly resources?: Readonly<Record<string, unknown>>;
