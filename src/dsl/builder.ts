@@ -343,7 +343,7 @@ export class Builder<out Context, in out Shape, out Value> {
     const place = this.#place(id);
     const { executionMode, ...how } = options;
     const lower = (at: Place): Node => agent.lower(at, how);
-    return this.#extend(place, inMode(place, { executionMode }, lower));
+    return this.#extend(place, inMode(place, executionMode, lower));
   }
 
   /** Runs a body and handles its failure: compensates, then continues with `fallback` or `catch`, else fails on. */

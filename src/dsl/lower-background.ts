@@ -12,7 +12,7 @@ const READABLE_CHARACTERS = 50; // of the flow's name and of the step's: a hash 
 /** Every mode but these two is a problem of the place. */
 export function inMode(
   place: Place,
-  { executionMode }: { readonly executionMode?: "sync" | "background" | undefined },
+  executionMode: "sync" | "background" | undefined,
   lower: (at: Place) => Node,
 ): Node {
   if (executionMode === "background") return inBackground(place, lower);

@@ -25,7 +25,7 @@ export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOpti
       path: place.path,
       says: "a step in the background cannot be compensated: nobody waits for it",
     });
-  return inMode(place, options, (at) => stepNode(at, run, options));
+  return inMode(place, options.executionMode, (at) => stepNode(at, run, options));
 }
 
 function stepNode(place: Place, run: ErasedStep, options: ErasedStepOptions): StepNode {
