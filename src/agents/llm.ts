@@ -1,3 +1,4 @@
+import { FlujoError } from "../domain/errors.ts";
 import type { StepContext } from "../dsl/context.ts";
 import type { GenerateOptions, Model, ModelAnswer, ModelRequest } from "../ports/model.ts";
 import type { AgentContext } from "./agent-context.ts";
@@ -9,7 +10,7 @@ export interface PaidModel extends Model {
   generate(request: ModelRequest, options?: Partial<GenerateOptions>): Promise<ModelAnswer>;
 }
 
-/** What of its context a step passes on; any step has it. */
+/** The context of a step, of any type: pass it on as it is, for a copy of its parts cannot pay. */
 export type LlmContext = Pick<StepContext<never>, "signal" | "idempotencyKey" | "run" | "path">;
 
 /**
@@ -22,13 +23,13 @@ export type LlmContext = Pick<StepContext<never>, "signal" | "idempotencyKey" | 
  *     return title;
  *   })
  *
- * Throws MODEL_UNKNOWN, DEPENDENCY_MISSING, MODEL_KEY_MISSING; its calls throw what the budget, the policies and the provider say.
+ * Throws MODEL_UNKNOWN, DEPENDENCY_MISSING, MODEL_KEY_MISSING, and OPTION_INVALID for what is no context of a step; its calls throw
+ * what the budget, the policies and the provider say.
  * Source: Graflow, LLMRegistry.
  */
 export async function llm(ctx: LlmContext, choice: string | Model): Promise<PaidModel> {
-  const inside = ctx as unknown as AgentContext;
+  const inside = contextOf(ctx);
   const model = await inside.agency.model(choice);
-  let calls = 0;
   const { provider, id, price } = model;
   return {
     provider,
@@ -36,7 +37,7 @@ export async function llm(ctx: LlmContext, choice: string | Model): Promise<Paid
     ...(price && { price }),
     generate: async (request, options?: Partial<GenerateOptions>) => {
       const { agency, run, path, idempotencyKey } = inside;
-      const key = `${idempotencyKey}-m${calls++}`;
+      const key = `${idempotencyKey}-m${numberOfCall(ctx)}`;
       const governed = await agency.governor.beforeModel({ agent: path, run: run.id, messages: request.messages });
       const wanted: ModelRequest = { ...request, messages: governed.messages };
       const { answer } = await paidCall(inside, {
@@ -48,4 +49,18 @@ export async function llm(ctx: LlmContext, choice: string | Model): Promise<Paid
       return restored(answer, governed.restore);
     },
   };
+}
+
+function contextOf(ctx: LlmContext): AgentContext {
+  if ("agency" in ctx) return ctx as unknown as AgentContext;
+  throw new FlujoError("OPTION_INVALID", "llm: expected the step's own ctx but found a part or a copy of it");
+}
+
+const calls = new WeakMap<LlmContext, number>();
+
+/** Counted over all models of a step: two of them must not call under one key. */
+function numberOfCall(ctx: LlmContext): number {
+  const number = calls.get(ctx) ?? 0;
+  calls.set(ctx, number + 1);
+  return number;
 }

@@ -35,6 +35,35 @@ describe("llm", () => {
     model.assertDone();
   });
 
+  it("gives each call of a step a key of its own, whichever model is asked", async () => {
+    const model = scriptedModel(["one", "two", "three"], { price: PRICE });
+    const asked = { messages: [{ role: "user", text: "?" }], settings: {} } as const;
+    const several = flow("several", { version: "1" })
+      .input<string>()
+      .step("ask", async (_, ctx) => {
+        const [first, second] = [await llm(ctx, model), await llm(ctx, model)];
+        return [await first.generate(asked), await second.generate(asked), await first.generate(asked)].length;
+      })
+      .build();
+    await using scene = new Scene("memory");
+    await scene.open({ flows: [several] }).run(several, "");
+    expect(new Set(model.calls.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(3);
+  });
+
+  it("says that parts of a context cannot pay", async () => {
+    const torn = flow("torn", { version: "1" })
+      .input<string>()
+      .step("title", async (_, { signal, idempotencyKey, run, path }) => {
+        await llm({ signal, idempotencyKey, run, path }, "smart");
+        return "";
+      })
+      .build();
+    await using scene = new Scene("memory");
+    expect(await scene.open({ flows: [torn] }).run(torn, "")).toMatchObject({
+      failure: { code: "OPTION_INVALID", message: "llm: expected the step's own ctx but found a part or a copy of it" },
+    });
+  });
+
   it("says that names lead in a circle", async () => {
     await using scene = new Scene("memory");
     const flujo = scene.open({ flows: [titled], models: { smart: "clever", clever: "smart" } });
