@@ -93,6 +93,7 @@ export const KEYS: readonly Key[] = [
   worker("sweep", "duration"),
   worker("schedules", "duration"),
   worker("max_deliveries", "count"),
+  { path: "strict_hooks", kind: "flag", env: "FLUJO_STRICT_HOOKS" },
   governance("mode", "governance mode"),
   governance("pii_scrub", "scrubbing"),
   governance("pii_strong", "flag"),

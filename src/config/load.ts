@@ -25,6 +25,8 @@ export interface Config {
   readonly shadowEval: ShadowEvalSection;
   readonly queues: Readonly<Record<string, QueueSection>>;
   readonly governance: GovernanceSettings;
+  /** What a hook throws fails its run. */
+  readonly strictHooks: boolean;
   readonly cost: CostSection;
   /** What named the store: `FLUJO_STATE_URI`, `<file>:<line>` or `default`. */
   readonly source: string;
@@ -52,6 +54,7 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
     background: sectionOf<BackgroundSection>(all, "background_tasks"),
     shadowEval: sectionOf<ShadowEvalSection>(all, "shadow_eval"),
     queues: toml?.queues ?? {},
+    strictHooks: all.get("strict_hooks") === true,
     governance: governanceOf([
       { values, folder: cwd },
       ...(toml === undefined ? [] : [{ values: toml.values, folder: dirname(toml.file) }]),

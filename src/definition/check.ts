@@ -1,5 +1,6 @@
 import { isId } from "../domain/ids.ts";
 import { LIMITS } from "../domain/limits.ts";
+import { checkAround } from "./check-around.ts";
 import type { FlowMeta } from "./meta.ts";
 import type { ForkNode, JoinPolicy, LoopNode, Node, StepConfig, StepNode, WaitNode } from "./node.ts";
 import type { Problem } from "./problem.ts";
@@ -96,9 +97,11 @@ function checkNode(node: Node, report: Report): void {
   }
 }
 
-function checkStep({ path, run, config, compensate }: StepNode, report: Report): void {
+function checkStep(node: StepNode, report: Report): void {
+  const { path, run, config, compensate } = node;
   if (typeof run !== "function") report(path, `expected a function but found ${typeof run}`);
   checkConfig(path, config, report);
+  checkAround(node, (says) => report(path, says));
   if (compensate === undefined) return;
   if (typeof compensate.run !== "function")
     report(path, `compensate: expected a function but found ${typeof compensate.run}`);

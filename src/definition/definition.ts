@@ -1,5 +1,6 @@
 import type { Fingerprint } from "../domain/ids.ts";
 import type { Schema } from "../domain/schema.ts";
+import type { Invariant } from "./around.ts";
 import type { FlowRef, Node } from "./node.ts";
 
 /** The immutable tree a flow compiles to, identified by name + version + fingerprint. Frozen; shared by every run. */
@@ -14,6 +15,8 @@ export interface Definition extends FlowRef {
   readonly output?: Schema;
   /** Wall-clock bound of a whole run, in milliseconds. */
   readonly timeoutMs?: number;
+  /** Asked after every step. */
+  readonly invariants?: readonly Invariant[];
   readonly root: Node;
   /** Every node by its path: the planner looks nodes up here and never walks. */
   readonly nodes: ReadonlyMap<string, Node>;

@@ -1,6 +1,7 @@
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { Schema } from "../domain/schema.ts";
 import type { Wire } from "../domain/wire.ts";
+import type { Around, Named } from "./around.ts";
 import { constantOf } from "./constant.ts";
 import type { Definition } from "./definition.ts";
 import { jsonSchemaOf } from "./json-schema.ts";
@@ -15,12 +16,14 @@ type Description = { readonly [key: string]: Wire };
 export function describe(definition: Definition): Description {
   const { name, version, fingerprint, description, revision, timeoutMs, input, context, output, root, calls } =
     definition;
+  const { invariants } = definition;
   return {
     name,
     version,
     fingerprint,
     ...given({ description, revision, timeoutMs }),
     ...given({ input: schema(input, "input"), context: schema(context, "output"), output: schema(output, "output") }),
+    ...given({ invariants: names(invariants) }),
     root: node(root),
     calls: calls.map((called) => ({ name: called.name, version: called.version, fingerprint: called.fingerprint })),
   };
@@ -48,6 +51,7 @@ function particulars(one: Node): Description {
       return {
         ...config(one.config),
         ...given({ input: schema(one.input, "input"), output: schema(one.output, "output") }),
+        ...(one.around && around(one.around)),
         ...(one.compensate && { compensate: config(one.compensate.config) }),
       };
     case "sequence":
@@ -79,6 +83,28 @@ function config({ retry, timeoutMs, queue, priority, key, transactional }: StepC
     retry: retryOf(retry),
     ...given({ timeoutMs, queue, priority, key: key && "computed", transactional }),
   };
+}
+
+const names = (all: readonly Named<unknown>[] | undefined): Wire | undefined => all?.map(({ name }) => name);
+
+function around(all: Around): Description {
+  const { cache, processors, plugins, validators, retriesInvalid, tolerant, verdictsTo, feedbackTo } = all;
+  return given({
+    cache: cache && {
+      scope: cache.scope,
+      ttlMs: cache.ttlMs,
+      ...given({ version: cache.version, key: cache.key && "computed" }),
+    },
+    processors: processors && given({ prompt: names(processors.prompt), output: names(processors.output) }),
+    plugins: names(plugins),
+    validators: names(validators),
+    onInvalid: retriesInvalid && "retry",
+    strict: tolerant && false,
+    persistValidationTo: verdictsTo,
+    persistFeedbackTo: feedbackTo,
+    invariants: names(all.invariants),
+    failureHandlers: names(all.failureHandlers),
+  });
 }
 
 function retryOf({ attempts, firstDelayMs, factor, maxDelayMs, jitter, retryIf }: RetryPolicy): Wire {

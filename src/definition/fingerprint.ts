@@ -4,6 +4,7 @@ import type { RetryPolicy } from "../domain/retry.ts";
 import type { Schema } from "../domain/schema.ts";
 import { sha256 } from "../domain/sha256.ts";
 import type { Wire } from "../domain/wire.ts";
+import type { Around, Named } from "./around.ts";
 import type { FlowMeta } from "./meta.ts";
 import { constantOf } from "./constant.ts";
 import type { ForkNode, JoinPolicy, MergeStrategy, Node, Pure, StepConfig, WaitNode } from "./node.ts";
@@ -28,6 +29,7 @@ export function fingerprint(root: Node, meta: FlowMeta): Fingerprint {
     input: present(meta.input),
     context: present(meta.context),
     output: present(meta.output),
+    ...(meta.invariants !== undefined && { invariants: namesOf(meta.invariants) }),
     root: shapeOf(root),
   };
   return fingerprintOf(sha256(canonical(shape)));
@@ -46,6 +48,7 @@ function shapeOf(node: Node): Wire {
         input: present(node.input),
         output: present(node.output),
         compensate: node.compensate === undefined ? null : configShape(node.compensate.config),
+        ...(node.around && { around: aroundShape(node.around) }),
       };
     case "sequence":
       return { kind, id, children: node.children.map(shapeOf) };
@@ -77,6 +80,22 @@ function shapeOf(node: Node): Wire {
         handler: node.handler === undefined ? null : [node.handler.kind, shapeOf(node.handler.node)],
       };
   }
+}
+
+const namesOf = (all: readonly Named<unknown>[] = []): Wire => all.map(({ name }) => name);
+
+/** What there is, by name: which functions they are is code. Whom a cache serves depends on its own key, not on the fingerprint. */
+function aroundShape(around: Around): Wire {
+  const { cache, processors, plugins, validators, retriesInvalid, tolerant, verdictsTo, feedbackTo, invariants } =
+    around;
+  return {
+    cache: cache !== undefined,
+    processors: [namesOf(processors?.prompt), namesOf(processors?.output)],
+    plugins: namesOf(plugins),
+    validators: namesOf(validators),
+    invalid: [retriesInvalid ?? false, tolerant ?? false, verdictsTo ?? null, feedbackTo ?? null],
+    invariants: namesOf(invariants),
+  };
 }
 
 /** A list and not a record, because order matters: contexts are merged and outputs gathered in declared order. */

@@ -1,6 +1,7 @@
 import type { NodePath } from "../domain/ids.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { Schema } from "../domain/schema.ts";
+import type { Around } from "./around.ts";
 
 /**
  * The intermediate representation: a closed union of frozen plain objects. Every face of flujo (builder, step library,
@@ -49,6 +50,7 @@ export interface StepNode extends NodeBase {
   readonly config: StepConfig;
   readonly input?: Schema;
   readonly output?: Schema;
+  readonly around?: Around;
   /** Undoes the step when a later one fails: called with the step's output. */
   readonly compensate?: { readonly run: StepFunction; readonly config: StepConfig };
 }

@@ -272,6 +272,12 @@ export const ERRORS = {
   REDIRECT_LOOP: { status: 500, exit: 1, help: "A plugin sent the output back to an agent that had its turn already." },
   FALLBACK_LOOP: { status: 500, exit: 1, help: "A fallback leads back to a step that has failed already." },
   INVARIANT_VIOLATED: { status: 422, exit: 1, help: "A rule that must always hold does not; see which." },
+  RESOURCE_CLOSED: {
+    status: 409,
+    exit: 1,
+    help: "Await everything that uses the resource before the step's function returns.",
+  },
+  HOOK_FAILED: { status: 500, exit: 1, help: "A hook threw where hooks are strict; see its cause." },
   HOOK_ABORTED: { status: 409, exit: 1, help: "A hook stopped the run; see its reason." },
   REFERENCE_FAILED: {
     status: 500,

@@ -38,6 +38,8 @@ export type Fact =
       readonly startedAt: number;
       readonly output: Wire;
       readonly context?: Wire;
+      /** The output was kept from before: the step did not run. */
+      readonly cacheHit?: true;
     } & Place)
   | ({
       readonly type: "step.failed";

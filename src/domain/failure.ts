@@ -26,6 +26,7 @@ const ENDS_THE_RUN: ReadonlySet<string> = new Set<ErrorCode>([
   "TOKEN_LIMIT_EXCEEDED",
   "QUOTA_EXCEEDED",
   "PRICING_NOT_CONFIGURED",
+  "HOOK_FAILED",
 ]);
 export const endsTheRun = (what: Pick<Failure, "code"> | undefined): boolean =>
   what !== undefined && ENDS_THE_RUN.has(what.code);

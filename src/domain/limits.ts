@@ -19,6 +19,9 @@ export const LIMITS = {
   valueDepth: 512, // deeper is a cycle or a mistake; JSON.parse itself gives up near 7,000
   deliveries: 10, // adoptions of one step without progress before the run is failed as WORKER_LOST
   pageSize: 1_000,
+  cacheEntries: 1_000, // results of cached steps that a process keeps: the seeds' 1,024, rounded
+  cacheCharacters: 67_108_864, // and what they weigh at most: as much as one largest value
+  hookMs: 10_000, // a hook that hangs must not hold a run for ever; longer work belongs in a step
   messageBytes: 1_048_576,
   heartbeatMs: 500,
   leaseMs: 2_500, // how soon a dead worker's runs go on, less a beat; a process that stands still for 1.5 s keeps it

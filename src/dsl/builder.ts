@@ -11,7 +11,6 @@ import type { Flow } from "./flow-type.ts";
 import { type CallParts, lowerCall } from "./lower-call.ts";
 import { lowerAttempt, lowerIf, lowerLoop, lowerSwitch } from "./lower-control.ts";
 import { type ErasedForkOptions, lowerMap, lowerParallel } from "./lower-fork.ts";
-import { inMode } from "./lower-background.ts";
 import { type ErasedStepOptions, lowerStep, lowerTransaction } from "./lower-step.ts";
 import {
   lowerAnySignal,
@@ -50,7 +49,8 @@ import type {
   Switched,
   Tail,
 } from "./outcome.ts";
-import type { AgentStepOptions, BackgroundAgent, Lowerable } from "./lowerable.ts";
+import { type ErasedAgentUse, lowerAgent } from "./lower-agent.ts";
+import type { AgentUse, BackgroundAgent, Lowerable } from "./lowerable.ts";
 import type { Erased, ErasedBody, Place } from "./place.ts";
 import type { Buildable, Built, InBody } from "./shape.ts";
 import type { Settles, Synchronous, TypeProblem } from "./type-problem.ts";
@@ -337,13 +337,19 @@ export class Builder<out Context, in out Shape, out Value> {
    * Runs an agent (see `agent`): a model, its instructions and its tools, until it has an answer. With `granular` every turn and
    * every tool call is a step of its own: recorded once, never repeated, wherever the process dies. Source: Flujo, GranularStep.
    */
-  agent<Out>(id: string, agent: Lowerable<Value, Out>, options: BackgroundAgent): Builder<Context, Shape, Value>;
-  agent<Out>(id: string, agent: Lowerable<Value, Out>, options?: AgentStepOptions): Builder<Context, Shape, Out>;
-  agent(id: string, agent: Lowerable<Value, unknown>, options: AgentStepOptions | BackgroundAgent = {}): unknown {
+  agent<Out>(
+    id: string,
+    agent: Lowerable<Value, Out>,
+    options: BackgroundAgent<Value, Context>,
+  ): Builder<Context, Shape, Value>;
+  agent<Out>(
+    id: string,
+    agent: Lowerable<Value, Out>,
+    options?: AgentUse<Value, Out, Context>,
+  ): Builder<Context, Shape, Out>;
+  agent(id: string, agent: Lowerable<Value, unknown>, options: ErasedAgentUse = {}): unknown {
     const place = this.#place(id);
-    const { executionMode, ...how } = options;
-    const lower = (at: Place): Node => agent.lower(at, how);
-    return this.#extend(place, inMode(place, executionMode, lower));
+    return this.#extend(place, lowerAgent(place, agent, options));
   }
 
   /** Runs a body and handles its failure: compensates, then continues with `fallback` or `catch`, else fails on. */

@@ -4,6 +4,7 @@ import { ROOT_PATH } from "../domain/ids.ts";
 import type { Schema } from "../domain/schema.ts";
 import { Builder } from "./builder.ts";
 import type { OpenContext } from "./context.ts";
+import { lowerInvariants } from "./lower-around.ts";
 import type { FlowOptions } from "./options.ts";
 import type { FlowShape, Last } from "./shape.ts";
 
@@ -45,12 +46,13 @@ export class FlowStart<Context, Input, Wanted, Output, Value> extends Builder<
  * Throws OPTION_INVALID for a timeout that is no duration; everything else is reported by `build`.
  */
 export function flow(name: string, options: FlowOptions): FlowStart<OpenContext, unknown, unknown, Last, unknown> {
-  const { version, description, revision, timeout } = options;
+  const { version, description, revision, timeout, invariants } = options;
   return new FlowStart({
     name,
     version,
     ...(description !== undefined && { description }),
     ...(revision !== undefined && { revision }),
     ...(timeout !== undefined && { timeoutMs: durationMs(timeout, "timeout") }),
+    ...lowerInvariants(invariants),
   });
 }

@@ -1,22 +1,29 @@
 import type { Node, StepConfig, StepFunction, StepNode } from "../definition/node.ts";
 import { durationMs } from "../domain/duration.ts";
 import type { Schema } from "../domain/schema.ts";
+import { sha256 } from "../domain/sha256.ts";
+import type { Wire } from "../domain/wire.ts";
 import { ONE_ATTEMPT, type RetryPolicy, retryPolicy } from "../domain/retry.ts";
 import type { StepContext } from "./context.ts";
+import { type ErasedAround, lowerAround } from "./lower-around.ts";
 import { inMode } from "./lower-background.ts";
+import { type ErasedStep, type FallbackParts, lowerFallback } from "./lower-fallback.ts";
 import type { AttemptOptions, Compensation, StepOptions } from "./options.ts";
 import { type Erased, orProblem, type Place, pure } from "./place.ts";
 
-/** A step function whose types the builder has checked. */
-type ErasedStep = (input: never, ctx: never) => unknown;
 const stepFunction = (run: ErasedStep): StepFunction => run as StepFunction;
 
 /** StepOptions without their types. */
 export interface ErasedStepOptions
-  extends Omit<StepOptions<unknown, Schema, unknown>, "compensate" | "key" | "executionMode"> {
+  extends Omit<
+      StepOptions<unknown, Schema, unknown>,
+      "compensate" | "key" | "executionMode" | "fallback" | keyof ErasedAround
+    >,
+    ErasedAround {
   readonly executionMode?: "sync" | "background";
   readonly compensate?: Compensation<never, never>;
   readonly key?: Erased;
+  readonly fallback?: FallbackParts["fallback"];
 }
 
 export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOptions = {}): Node {
@@ -25,7 +32,26 @@ export function lowerStep(place: Place, run: ErasedStep, options: ErasedStepOpti
       path: place.path,
       says: "a step in the background cannot be compensated: nobody waits for it",
     });
-  return inMode(place, options.executionMode, (at) => stepNode(at, run, options));
+  return inMode(place, options.executionMode, (at) =>
+    withFallback(at, { run, options, lower: (own) => stepNode(own, run, options) }),
+  );
+}
+
+/** What the output has to be holds for who takes the place of the step. */
+const withFallback = (
+  place: Place,
+  { run, options: { fallback, output }, lower }: Pick<FallbackParts, "lower"> & Fallible,
+): Node =>
+  lowerFallback(place, {
+    fallback,
+    primary: run,
+    lower,
+    lowerFunction: (at, other) => stepNode(at, other, output === undefined ? {} : { output }),
+  });
+
+interface Fallible {
+  readonly run: unknown;
+  readonly options: ErasedStepOptions;
 }
 
 function stepNode(place: Place, run: ErasedStep, options: ErasedStepOptions): StepNode {
@@ -45,18 +71,25 @@ function stepNode(place: Place, run: ErasedStep, options: ErasedStepOptions): St
     config,
     ...(input && { input }),
     ...(output && { output }),
+    ...lowerAround(place, options, () => identityOf(place, run)),
     ...(compensate && { compensate: lowerCompensation(place, compensate) }),
   };
 }
 
+/** In any flow: what has another text is other work, and what it was given is in the key. */
+const identityOf = ({ id }: Place, run: ErasedStep): Wire => ({ id, code: sha256(String(run)) });
+
 type ErasedTransaction = (tx: never, input: never, ctx: never) => unknown;
 
 /** The worker's context carries the handle; the author gets it as an argument, since only these steps have one. */
-export function lowerTransaction(place: Place, run: ErasedTransaction, options: ErasedStepOptions = {}): StepNode {
+export function lowerTransaction(place: Place, run: ErasedTransaction, options: ErasedStepOptions = {}): Node {
   const call = run as (tx: unknown, input: unknown, ctx: unknown) => unknown;
   const inside = (input: never, ctx: { readonly tx: unknown }): unknown => call(ctx.tx, input, ctx);
-  const node = stepNode(place, typeof run === "function" ? inside : run, options);
-  return { ...node, label: "transaction", config: { ...node.config, transactional: true } };
+  const lower = (at: Place): StepNode => {
+    const node = stepNode(at, typeof run === "function" ? inside : run, options);
+    return { ...node, label: "transaction", config: { ...node.config, transactional: true } };
+  };
+  return withFallback(place, { run, options, lower });
 }
 
 function lowerCompensation(

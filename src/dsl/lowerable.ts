@@ -1,9 +1,14 @@
 import type { Node } from "../definition/node.ts";
+import type { AroundOptions } from "./around.ts";
+import type { StepContext } from "./context.ts";
 import type { AttemptOptions } from "./options.ts";
+import type { Produced } from "./outcome.ts";
 import type { Place } from "./place.ts";
 
 /** How an agent runs as a part of a flow. */
-export interface AgentStepOptions extends AttemptOptions {
+export interface AgentStepOptions<Value = never, Out = never, Context = never>
+  extends AttemptOptions,
+    AroundOptions<Value, Out, Context> {
   /**
    * Every model turn and every tool call is committed on its own: what was paid for is never paid for again. Default false: the
    * whole agent is one step, and runs again from its beginning where a process dies.
@@ -24,7 +29,9 @@ export interface AgentStepOptions extends AttemptOptions {
 }
 
 /** The agent is a task of its own that nobody waits for; see BackgroundStepOptions. */
-export interface BackgroundAgent extends Omit<AgentStepOptions, "executionMode"> {
+export interface BackgroundAgent<Value, Context>
+  extends Omit<AgentStepOptions<Value, unknown, Context>, "executionMode">,
+    FallbackOption<Value, unknown, Context> {
   readonly executionMode: "background";
 }
 
@@ -35,3 +42,21 @@ export interface Lowerable<in Value, out Out> {
   readonly "~gives"?: Out;
   lower(place: Place, options: AgentStepOptions): Node;
 }
+
+/** An agent in a flow: how it runs, and who takes its place. */
+export interface AgentUse<Value, Out, Context>
+  extends AgentStepOptions<Value, Out, Context>,
+    FallbackOption<Value, Out, Context> {}
+
+export interface FallbackOption<Value, Out, Context> {
+  /**
+   * A function or an agent that takes over when the step has failed for good: gets the same value, has one attempt, and stands in
+   * the history beside the step, which is then `<id>/primary`, as `<id>/fallback`. What both spent counts. A run out of budget or
+   * of time has no fallback. Source: Flujo, fallback.
+   */
+  readonly fallback?: Fallback<Value, Out, Context>;
+}
+
+export type Fallback<Value, Out, Context> =
+  | ((value: Value, ctx: StepContext<Context>) => Produced<NoInfer<Out>>)
+  | Lowerable<Value, Out>;

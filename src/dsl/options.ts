@@ -3,7 +3,17 @@ import type { Duration } from "../domain/duration.ts";
 import type { Failure } from "../domain/failure.ts";
 import type { RetryOptions } from "../domain/retry.ts";
 import type { OutputOf, Schema } from "../domain/schema.ts";
-import type { StepContext, View } from "./context.ts";
+import type {
+  CacheOptions,
+  FailureHandler,
+  Invariant,
+  Plugin,
+  ProcessorOptions,
+  Validator,
+  VerdictOptions,
+} from "./around.ts";
+import type { OpenContext, StepContext, View } from "./context.ts";
+import type { Fallback } from "./lowerable.ts";
 import type { Synchronous, TypeProblem } from "./type-problem.ts";
 
 /** How a flow is named and bounded. */
@@ -15,6 +25,11 @@ export interface FlowOptions {
   readonly revision?: string;
   /** Wall-clock bound of a whole run, pauses included. Default: none. The run fails with RUN_TIMEOUT. */
   readonly timeout?: Duration;
+  /**
+   * What must hold after every step, and after every turn and tool call of granular agents: violated, the step fails with
+   * INVARIANT_VIOLATED and is not tried again.
+   */
+  readonly invariants?: readonly Invariant<unknown, OpenContext>[];
 }
 
 /** How the attempts of one piece of work are made. */
@@ -25,7 +40,25 @@ export interface AttemptOptions {
   readonly timeout?: Duration;
 }
 
-interface WorkOptions<Output extends Schema, Context, Value> extends AttemptOptions {
+/**
+ * What stands around the function, one by one and not inherited: a generic base is 12 instantiations more for every step that has
+ * options. What each is for stands in AroundOptions and FallbackOption.
+ */
+interface WorkOptions<Returned, Output extends Schema, Context, Value> extends AttemptOptions, VerdictOptions {
+  /** An output that was computed before is given again, without running the step. */
+  readonly cache?: true | CacheOptions<Value, Context>;
+  /** What the data goes through, before the step and after it. */
+  readonly processors?: ProcessorOptions<Context>;
+  /** Asked about what leaves the step, by priority; may replace it, or send the input to somebody else. */
+  readonly plugins?: readonly Plugin<Value, StepOutput<Returned, Output>, Context>[];
+  /** Asked about what leaves the step, all at once. */
+  readonly validators?: readonly Validator<StepOutput<Returned, Output>, Context>[];
+  /** What must hold after the step. */
+  readonly invariants?: readonly Invariant<StepOutput<Returned, Output>, Context>[];
+  /** Told once when the last attempt has failed. */
+  readonly failureHandlers?: readonly FailureHandler<Context>[];
+  /** Takes over when the step has failed for good. */
+  readonly fallback?: Fallback<Value, StepOutput<Returned, Output>, Context>;
   /** Only workers that serve this queue run the step, under its rules if it has some. Default: the queue of the run. */
   readonly queue?: string;
   /** Larger is sooner. Default 0. */
@@ -42,7 +75,7 @@ interface WorkOptions<Output extends Schema, Context, Value> extends AttemptOpti
 }
 
 export interface StepOptions<Returned, Output extends Schema, Context, Value = unknown>
-  extends WorkOptions<Output, Context, Value> {
+  extends WorkOptions<Returned, Output, Context, Value> {
   /** Default "sync": the flow goes on when the step is done, with what it gave. */
   readonly executionMode?: "sync";
   /** Undoes the step when the run (or an attempt with `compensate: true`) fails later. Source: Flujo, saga. */
@@ -55,7 +88,7 @@ export interface StepOptions<Returned, Output extends Schema, Context, Value = u
  * `flujo.failedBackgroundTasks`. Source: Flujo, execution_mode background.
  */
 export interface BackgroundStepOptions<Output extends Schema, Context, Value = unknown>
-  extends WorkOptions<Output, Context, Value> {
+  extends WorkOptions<unknown, Output, Context, Value> {
   readonly executionMode: "background";
 }
 

@@ -5,7 +5,7 @@ import type { Pure, SequenceNode } from "../definition/node.ts";
 import type { Problem } from "../definition/problem.ts";
 import { type Duration, durationMs } from "../domain/duration.ts";
 import { FlujoError } from "../domain/errors.ts";
-import type { NodePath } from "../domain/ids.ts";
+import { childPath, type NodePath } from "../domain/ids.ts";
 
 /** A function of the author whose types the builder has checked and the definition does not know. */
 export type Erased = (value: never, view: never) => unknown;
@@ -23,6 +23,9 @@ export interface Place {
   /** Runs a body below this construct; `id` is also its segment in the path. */
   readonly open: (id: string, label: string, body: ErasedBody) => SequenceNode;
 }
+
+/** A part of a construct that is a construct itself; what is learnt there is learnt here. It opens no body. */
+export const partOf = (place: Place, id: string): Place => ({ ...place, id, path: childPath(place.path, id) });
 
 /** The only cast from the author's types to the definition's. */
 export const pure = <Out>(fn: Erased): Pure<Out> => fn as Pure<Out>;

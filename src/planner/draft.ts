@@ -16,6 +16,7 @@ import {
   firstAttempt,
   type Frame,
   NOTHING_ASIDE,
+  iterationOf,
 } from "./fiber.ts";
 
 /** Shared by every fiber that has ended: the children of a large map wait for their join in memory. */
@@ -55,11 +56,7 @@ export class Draft {
   }
 
   get iteration(): number {
-    for (let i = this.frames.length - 1; i >= 0; i--) {
-      const frame = this.frames[i];
-      if (frame?.kind === "loop") return frame.iteration;
-    }
-    return this.#before.iteration;
+    return iterationOf({ frames: this.frames, iteration: this.#before.iteration });
   }
 
   get before(): Fiber {

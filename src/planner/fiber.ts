@@ -147,6 +147,15 @@ export const firstAttempt = ({ path, visit }: Place): Extract<Doing, { kind: "st
   attempt: 1,
 });
 
+/** Finished iterations of the nearest loop; 0 outside loops. */
+export function iterationOf({ frames, iteration }: Pick<Fiber, "frames" | "iteration">): number {
+  for (let i = frames.length - 1; i >= 0; i--) {
+    const frame = frames[i];
+    if (frame?.kind === "loop") return frame.iteration;
+  }
+  return iteration;
+}
+
 export const NOTHING_ASIDE: Aside = Object.freeze({ held: Object.freeze({}), undo: Object.freeze([]) });
 const NO_COUNTERS: Counters = Object.freeze({ forks: 0, children: 0, waits: 0, calls: 0 });
 

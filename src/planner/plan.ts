@@ -39,7 +39,7 @@ function take(planning: Planning, happened: Happened): void {
     case "spending":
       return spend(planning, happened);
     case "step.succeeded": {
-      const { output, context, startedAt } = happened;
+      const { output, context, startedAt, cacheHit } = happened;
       settle(planning, happened.settled);
       if (doing.kind === "step") {
         const { path, visit, attempt } = doing;
@@ -51,6 +51,7 @@ function take(planning: Planning, happened: Happened): void {
           startedAt,
           output,
           ...(context !== undefined && { context }),
+          ...(cacheHit && { cacheHit }),
         });
         failOverspent(planning, { path, visit });
       } else if (doing.kind === "undo") {

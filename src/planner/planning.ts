@@ -18,6 +18,7 @@ export type Happened =
       readonly output: Wire;
       readonly context?: Wire;
       readonly startedAt: number;
+      readonly cacheHit?: true;
       readonly settled?: readonly Settled[];
     }
   | {

@@ -39,6 +39,8 @@ export type Observation =
       readonly visit: string;
       readonly attempt: number;
       readonly durationMs: number;
+      /** The step did not run: its output was kept from before. */
+      readonly cacheHit?: true;
     }
   | {
       readonly kind: "step.failed";

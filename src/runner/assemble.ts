@@ -12,7 +12,10 @@ import { concealingLogger, concealingObserver } from "../policies/govern/conceal
 import { concealingStore } from "../policies/govern/concealing-store.ts";
 import type { PolicyGovernor } from "../policies/govern/governor.ts";
 import { governorFrom } from "../policies/govern/governor-from.ts";
+import { HookChain, type HooksDeps } from "../policies/hooks.ts";
+import type { Resources } from "../policies/resources.ts";
 import type { Store } from "../ports/store.ts";
+import type { StepLogger } from "../worker/step-context.ts";
 import { agencyHost } from "./agency.ts";
 import { sharedBudgets } from "./budgets.ts";
 import { Engine } from "./engine.ts";
@@ -29,11 +32,12 @@ export interface Parts {
   readonly chunks: Chunks;
   readonly ephemeral: boolean;
 }
+  readonly resources: Resources;
 
 /** An engine from the options of a runner and what its process is told: the one place where they become what works on a store. */
 export async function assemble(options: FlujoOptions, parts: Parts): Promise<Engine> {
-  const { registry, chunks, ephemeral, config } = parts;
-  const { ambient = systemAmbient, resources = {}, worker, at, queues, limits } = options;
+  const { registry, chunks, ephemeral, config, resources } = parts;
+  const { ambient = systemAmbient, worker, at, queues, limits } = options;
   const governor = await governorOf(options, parts);
   const { store, logger, observe } = concealed(options, parts, governor);
   const { env } = config;
@@ -61,6 +65,7 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
     observe,
     worker:
       worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },
+      ...hooksOf(options, { strict: config.strictHooks, clock: ambient.clock, logger }),
     ...(at && { at }),
     ...(queues && { queues }),
     ...(limits && { limits }),
@@ -74,6 +79,16 @@ function backgroundLimitsOf({ backgroundLimits }: FlujoOptions, { background }: 
   const told = { ...(costUsd !== undefined && { costUsd }), ...(totalTokens !== undefined && { totalTokens }) };
   return allowanceOf(backgroundLimits ?? told, "backgroundLimits");
 }
+/** Nothing where nobody listens: then no attempt waits for anybody. */
+function hooksOf(
+  { hooks = [], strictHooks }: FlujoOptions,
+  { strict, clock, logger }: Pick<HooksDeps, "strict" | "clock"> & { readonly logger: StepLogger },
+): { readonly hooks?: HookChain } {
+  if (hooks.length === 0) return {};
+  const error: HooksDeps["error"] = (message, fields) => logger.log("error", message, fields);
+  return { hooks: new HookChain(hooks, { strict: strictHooks ?? strict, clock, error }) };
+}
+
 
 /** Rules of the house: of the configuration, then of the code. */
 function governorOf({ governance = [] }: FlujoOptions, { config, store }: Parts): Promise<PolicyGovernor> {

@@ -95,7 +95,7 @@ export class Engine {
             store,
             registry,
             payloads: this.payloads,
-            policies: new PolicyRegistry(),
+            policies: new PolicyRegistry({ clock: ambient.clock, items: store }),
             host,
             ambient,
             id: workerId(worker?.id ?? `w-${ambient.newId()}`),

@@ -5,6 +5,8 @@ import type { Definition } from "../definition/definition.ts";
 import { Registry } from "../engine/registry.ts";
 import { systemAmbient } from "../engine/system.ts";
 import { Fanout } from "../observe/fanout.ts";
+import { stderrLogger } from "../observe/stderr.ts";
+import { Resources } from "../policies/resources.ts";
 import type { Store } from "../ports/store.ts";
 import { MemoryStore } from "../stores/memory/store.ts";
 import { Chunks } from "./stream.ts";
@@ -22,6 +24,7 @@ export abstract class Opened implements AsyncDisposable {
   readonly #registry = new Registry();
   readonly #fanout: Fanout | undefined;
   readonly #chunks = new Chunks();
+  readonly #resources: Resources;
   #opening: Promise<Engine> | undefined;
   #ephemeral: Promise<Engine> | undefined;
   #ephemeralStore: MemoryStore | undefined;
@@ -31,6 +34,8 @@ export abstract class Opened implements AsyncDisposable {
   constructor(options: FlujoOptions = {}) {
     this.#options = options;
     for (const flow of options.flows ?? []) this.#registry.register(flow);
+    const { resources = {}, logger = stderrLogger } = options;
+    this.#resources = new Resources(resources, (message, fields) => logger.log("error", message, fields));
     this.#fanout = options.observers?.length ? new Fanout(options.observers) : undefined;
   }
 
@@ -78,6 +83,7 @@ export abstract class Opened implements AsyncDisposable {
       await engine?.close();
       if (engine !== undefined && (opening === this.#ephemeral || this.#ownsStore)) await engine.store.close();
     }
+    await this.#resources.close();
     await this.#fanout?.close();
   }
 
@@ -137,6 +143,7 @@ export abstract class Opened implements AsyncDisposable {
       fanout: this.#fanout,
       chunks: this.#chunks,
       ephemeral: store === this.#ephemeralStore,
+      resources: this.#resources,
     });
     await engine.open();
     return engine;

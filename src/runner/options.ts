@@ -3,6 +3,7 @@ import type { Metadata } from "../domain/run.ts";
 import type { UsageLimits } from "../domain/usage-limits.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { GovernancePolicy } from "../policies/govern/governor.ts";
+import type { Hooks } from "../policies/hooks.ts";
 import type { Observer } from "../ports/observer.ts";
 import type { Store } from "../ports/store.ts";
 import type { FaultPoint } from "../worker/deps.ts";
@@ -44,7 +45,11 @@ export interface FlujoOptions extends ModelOptions, ReferenceOptions {
   readonly backgroundLimits?: Omit<UsageLimits, "wallTime">;
   /** What runs may use together, over all workers of the store: of a flow, a key, a day. */
   readonly budgets?: BudgetOptions;
-  /** Shared things that steps reach as `ctx.resources`: clients, pools, settings. */
+  /** Functions around runs and steps of this process; see Hooks. */
+  readonly hooks?: readonly Hooks[];
+  /** What a hook throws fails its run with HOOK_FAILED. Default: `FLUJO_STRICT_HOOKS`, else false: it is logged. */
+  readonly strictHooks?: boolean;
+  /** Shared things that steps reach as `ctx.resources`: clients, pools, settings; with `scoped`, such as are opened and closed. */
   readonly resources?: Readonly<Record<string, unknown>>;
   readonly observers?: readonly Observer[];
   /** Where `ctx.log` and the engine's own warnings go. Default: nowhere for debug and info, stderr for warnings and errors. */

@@ -12,7 +12,8 @@ import type { RunDetails, RunResult } from "../runner/result.ts";
 import { MemoryStore } from "../stores/memory/store.ts";
 import { macrotask, VirtualClock, virtualAmbient } from "./virtual-clock.ts";
 
-export interface LocalRunnerOptions extends Pick<FlujoOptions, "flows" | "resources" | "observers" | "logger" | "at"> {
+export interface LocalRunnerOptions
+  extends Pick<FlujoOptions, "flows" | "resources" | "hooks" | "strictHooks" | "observers" | "logger" | "at"> {
   /** Default: a new virtual clock. `"system"` = real time, and sleeps really sleep. */
   readonly clock?: VirtualClock | "system";
   /** Of chance and ids; the same seed gives the same run. Default 1. */

@@ -1,6 +1,7 @@
 import { FlujoError } from "../domain/errors.ts";
 import { failureFrom } from "../domain/failure.ts";
-import type { FiberKey } from "../domain/ids.ts";
+import { FinalError } from "../domain/final-error.ts";
+import { type FiberKey, ROOT_FIBER } from "../domain/ids.ts";
 import type { ExecutionManager } from "../engine/execution-manager.ts";
 import { invariant } from "../domain/result.ts";
 import { type Resident, timeFor } from "../engine/resident.ts";
@@ -9,6 +10,7 @@ import type { Advance } from "../engine/transitions.ts";
 import type { Fiber } from "../planner/fiber.ts";
 import type { Happened, Plan } from "../planner/planning.ts";
 import { outOfTime } from "../planner/step.ts";
+import { abortReason, type HookChain } from "../policies/hooks.ts";
 import type { CommitOutcome, Store } from "../ports/store.ts";
 import { adoptionEvent } from "./adoption.ts";
 import { observations } from "./observations.ts";
@@ -17,7 +19,8 @@ import type { FaultPoint, WorkerDeps } from "./deps.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Poller } from "./poller.ts";
 import { forfeits, type SharedBudgets } from "./spending.ts";
-import type { StepReach } from "./step-context.ts";
+import { tellAdvance, tellBegin } from "./hook-run.ts";
+import type { StepHost, StepReach } from "./step-context.ts";
 import type { StepCoordinator } from "./step-coordinator.ts";
 
 /** After this many commits the event loop gets a turn: fibers of a memory store would otherwise starve timers and I/O. */
@@ -30,7 +33,8 @@ export interface DriverDeps {
   readonly committer: Committer;
   readonly holdings: Holdings;
   readonly poller: Poller;
-  readonly store: Pick<Store, "transact">;
+  readonly store: Pick<Store, "transact" | "cancel">;
+  readonly host: Pick<StepHost, "hooks" | "resources" | "logger">;
   readonly shared: SharedBudgets | undefined;
   readonly queues: readonly string[];
   /** Queues known to have rules. More than have some does no harm: then this worker looks for work once more. */
@@ -59,16 +63,18 @@ export class Driver {
       during: (resident, happened) => this.#during(resident, happened),
       journal: (resident) => deps.manager.journal(resident),
       inflate: (wire) => deps.manager.inflateValue(wire),
+      cancelRun: (resident, reason) => this.#cancelRun(resident, reason),
     };
   }
 
   async drive(resident: Resident, first: Happened | undefined): Promise<void> {
     const { worker, coordinator, manager, committer, draining, aborting } = this.#with;
+    const { hooks } = this.#with.host;
     const hooked = worker.at !== undefined;
     if (hooked) await this.#reached("after-claim", resident);
     if (first?.type === "broken") await forfeits(resident, this.#with.shared);
     let happened = first ?? (await this.#adopted(resident));
-    if (happened?.type === "began") this.#tellStart(resident);
+    if (happened?.type === "began") happened = await this.#begins(resident, happened);
     while (!resident.dropped) {
       if (resident.cancel !== undefined && happened?.type !== "broken") {
         happened = { type: "cancelled", reason: resident.cancel };
@@ -108,6 +114,11 @@ export class Driver {
       }
       const pending = manager.advanceBy(resident, planned);
       const advance = pending instanceof Promise ? await pending : pending;
+      const stopped = hooks === undefined ? undefined : await this.#told(hooks, resident, advance);
+      if (stopped !== undefined) {
+        happened = stopped;
+        continue;
+      }
       const ends = advance.transition.endRun !== undefined;
       if (hooked) await this.#reached(ends ? "before-end" : "before-commit", resident);
       const outcome =
@@ -167,12 +178,58 @@ export class Driver {
       if (failed.type !== "step.succeeded" || resident.dropped) return undefined;
       // No child is taken here: a lease given by an answer that may take as long as a step would hold up every release.
       advance = await manager.advance(resident, failed, false);
+      const { hooks } = this.#with.host;
+      const stopped = hooks && (await this.#told(hooks, resident, advance));
+      if (stopped !== undefined) {
+        failed = stopped;
+        return undefined;
+      }
       const ends = advance.transition.endRun !== undefined;
       if (hooked) await this.#reached(ends ? "before-end" : "before-commit", resident);
       return advance.transition;
     });
     if (outcome === undefined || advance === undefined) return failed ?? "leave";
     return this.#settle(resident, advance, outcome);
+  }
+
+  /** Observers and hooks are told that a run begins. What it begins with, unless a hook wants something else. */
+  async #begins(resident: Resident, began: Happened): Promise<Happened> {
+    this.#tellStart(resident);
+    const { hooks, resources } = this.#with.host;
+    if (hooks === undefined || !resident.fiber.root || resident.seq > 0) return began;
+    const stopped = await this.#obeying(resident, () => tellBegin(hooks, resident, resources));
+    return stopped ?? began;
+  }
+
+  /** Hooks are told what is about to be recorded. What happens instead, where one of them wants that. */
+  async #told(hooks: HookChain, resident: Resident, advance: Advance): Promise<Happened | undefined> {
+    const { resources } = this.#with.host;
+    const stopped = await this.#obeying(resident, () => tellAdvance(hooks, resident, { advance, resources }));
+    // It has ended by a hook's failure already: that of another one changes nothing.
+    return advance.transition.endRun?.failure?.code === "HOOK_FAILED" ? undefined : stopped;
+  }
+
+  async #obeying(resident: Resident, tell: () => Promise<string | undefined>): Promise<Happened | undefined> {
+    try {
+      const abort = await tell();
+      if (abort === undefined) return undefined;
+      await this.#cancelRun(resident, abortReason(abort));
+      return { type: "cancelled", reason: abortReason(abort) };
+    } catch (error) {
+      if (error instanceof FinalError) return { type: "broken", failure: failureFrom(error) };
+      throw error;
+    }
+  }
+
+  /** Durable for the whole run, then here. A store may let it wait for the end of a transaction, which must not wait for it. */
+  async #cancelRun(resident: Resident, reason: string): Promise<void> {
+    const { store, holdings, host } = this.#with;
+    const { run, key } = resident;
+    const asked = store.cancel(run, reason);
+    if (isTransactional(resident))
+      asked.catch((error: unknown) => host.logger.log("error", `run ${run} could not be cancelled`, { run, error }));
+    else await asked;
+    for (const fiber of new Set([ROOT_FIBER, key])) holdings.cancel(run, fiber, reason);
   }
 
   #tellStart({ run, seq, fiber, definition: { name: flow, version } }: Resident): void {

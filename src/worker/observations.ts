@@ -10,7 +10,8 @@ export function* observations({ run, definition }: Resident, { facts, transition
   for (const fact of facts) {
     if (fact.type === "step.completed" || fact.type === "undo.completed") {
       const { path, visit, attempt, startedAt } = fact;
-      yield { kind: "step.completed", at, run, flow, path, visit, attempt, durationMs: at - startedAt };
+      const kept = fact.type === "step.completed" && fact.cacheHit && { cacheHit: true as const };
+      yield { kind: "step.completed", at, run, flow, path, visit, attempt, durationMs: at - startedAt, ...kept };
     } else if (fact.type === "step.failed" || fact.type === "undo.failed") {
       const { path, visit, attempt, startedAt, failure, retryAt } = fact;
       const again = retryAt !== undefined && { retryAt };

@@ -7,6 +7,10 @@ import { sha256 } from "../domain/sha256.ts";
 import { decode, type Wire } from "../domain/wire.ts";
 import type { Fact } from "../domain/event.ts";
 import type { Resident } from "../engine/resident.ts";
+import { iterationOf } from "../planner/fiber.ts";
+import type { HookChain } from "../policies/hooks.ts";
+import type { AtEnd, AttemptContext } from "../policies/policy.ts";
+import type { AttemptResources, Resources } from "../policies/resources.ts";
 import type { Agency } from "../ports/agency.ts";
 import { type ReferenceHost, StepReferences } from "./references.ts";
 import { type During, type SharedBudgets, StepSpending } from "./spending.ts";
@@ -22,7 +26,8 @@ export const inputOf = ({ doing, value, aside }: Resident["fiber"]): Wire =>
 /** What the host gives to every step. */
 export interface StepHost {
   readonly ambient: Ambient;
-  readonly resources: Readonly<Record<string, unknown>>;
+  readonly resources: Resources;
+  readonly hooks?: HookChain;
   readonly logger: StepLogger;
   readonly emit: (chunk: {
     readonly run: string;
@@ -58,6 +63,8 @@ export interface StepReach {
   readonly during: During;
   readonly journal: (resident: Resident) => Promise<readonly Fact[]>;
   readonly inflate: (wire: Wire) => Promise<Wire>;
+  /** Cancels the whole run that a fiber belongs to. */
+  readonly cancelRun: (resident: Resident, reason: string) => Promise<void>;
   /** The transaction that the attempt runs inside of. */
   readonly inside?: Transaction;
 }
@@ -76,10 +83,12 @@ export interface Transaction {
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The second argument of a step. Everything costly is made when it is first looked at. */
-export class WorkerStepContext {
+export class WorkerStepContext implements AttemptContext {
   readonly path: string;
   readonly visit: string;
   readonly attempt: number;
+  cacheHit = false;
+  atEnd: AtEnd | undefined;
   readonly #resident: Resident;
   readonly #host: StepHost;
   readonly #reach: StepReach;
@@ -89,6 +98,7 @@ export class WorkerStepContext {
   #aborted: { readonly reason: unknown } | undefined;
   #draft: { value: unknown } | undefined;
   #key: string | undefined;
+  #resources: AttemptResources | undefined;
 
   constructor(resident: Resident, { path, visit, attempt }: StepAt, host: StepHost, reach: StepReach) {
     this.path = path;
@@ -172,8 +182,27 @@ export class WorkerStepContext {
     return { id: run, flow: definition.name, version: definition.version, metadata };
   }
 
+  get contextBefore(): Wire {
+    return this.#resident.fiber.context;
+  }
+
+  get iteration(): number {
+    return iterationOf(this.#resident.fiber);
+  }
+
   get resources(): Readonly<Record<string, unknown>> {
-    return this.#host.resources;
+    return this.#reachable.all;
+  }
+
+  get #reachable(): AttemptResources {
+    return (this.#resources ??= this.#host.resources.forAttempt(this, (message, fields) =>
+      this.log.error(message, fields),
+    ));
+  }
+
+  /** For the worker: the attempt is over, and opens nothing any more. Undefined when nothing is open. */
+  closeResources(error: unknown): Promise<void> | undefined {
+    return this.#reachable.close(error);
   }
 
   get log(): { readonly [level in "debug" | "info" | "warn" | "error"]: (message: string, fields?: Fields) => void } {

@@ -7,9 +7,12 @@ import { decode, encode, type Wire } from "../domain/wire.ts";
 import type { StepConfig, StepNode } from "../definition/node.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { Observation } from "../ports/observer.ts";
+import { iterationOf } from "../planner/fiber.ts";
 import type { Happened } from "../planner/planning.ts";
+import { checkInvariants } from "../policies/invariants.ts";
 import type { Attempt } from "../policies/policy.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
+import { afterAttempt, beforeAttempt, type Told } from "./attempt-end.ts";
 import type { StepReferences } from "./references.ts";
 import { inputOf, type StepHost, type StepReach, WorkerStepContext } from "./step-context.ts";
 
@@ -37,12 +40,15 @@ export class StepCoordinator {
     const context = new WorkerStepContext(resident, doing, this.#host, reach);
     resident.abort = (reason) => context.abort(reason);
     this.#tellStart(resident, startedAt);
+    const told = this.#told(resident, { node, context, reach });
     const done = (result: unknown): Outcome | Promise<Outcome> =>
-      settling(context, this.#succeeded(resident, context, result, startedAt));
+      afterAttempt(told, settling(context, this.#succeeded(told, result, startedAt)));
     const failed = (thrown: unknown): Outcome | Promise<Outcome> =>
-      settling(context, this.#failed(resident, node, thrown, startedAt));
+      afterAttempt(told, settling(context, this.#failed(resident, node, thrown, startedAt)), thrown);
+    const run = (): unknown => this.#policies.chain(node, doing.kind)(this.#attempt(resident, context, startedAt));
     try {
-      const result = this.#policies.chain(node, doing.kind)(this.#attempt(resident, context, startedAt));
+      const { hooks } = told;
+      const result = hooks === undefined || doing.kind === "undo" ? run() : beforeAttempt(hooks, told).then(run);
       if (isThenable(result)) return Promise.resolve(result).then(done).catch(failed);
       const outcome = done(result);
       return outcome instanceof Promise ? outcome.catch(failed) : outcome;
@@ -51,15 +57,16 @@ export class StepCoordinator {
     }
   }
 
-  #succeeded(
-    resident: Resident,
-    context: WorkerStepContext,
-    result: unknown,
-    startedAt: number,
-  ): Outcome | Promise<Outcome> {
+  #told(resident: Resident, of: Pick<Told, "node" | "context" | "reach">): Told {
+    const { hooks, resources, ambient } = this.#host;
+    return { resident, ...of, hooks, resources, clock: ambient.clock };
+  }
+
+  #succeeded({ resident, node, context }: Told, result: unknown, startedAt: number): Outcome | Promise<Outcome> {
     const finish = (left: Left): Outcome => {
+      askInvariants(resident, node, left);
       resident.abort = undefined;
-      return { type: "step.succeeded", startedAt, ...left };
+      return { type: "step.succeeded", startedAt, ...left, ...(context.cacheHit && { cacheHit: true }) };
     };
     const before = resident.fiber.context;
     const left = { output: encode(result), ...draftOf(context, before) };
@@ -98,6 +105,15 @@ export class StepCoordinator {
     const { path, visit, attempt } = doing;
     this.#observe({ kind: "step.started", at, run, flow: definition.name, path, visit, attempt });
   }
+}
+
+/** What must hold after a step: of the flow, then of the step. */
+function askInvariants({ definition, fiber }: Resident, { around }: StepNode, { output, context }: Left): void {
+  const { invariants: general } = definition;
+  const own = around?.invariants;
+  if ((general === undefined && own === undefined) || fiber.doing.kind === "undo") return;
+  const after = { output, context: context ?? fiber.context, iteration: iterationOf(fiber) };
+  checkInvariants([...(general ?? []), ...(own ?? [])], after);
 }
 
 /** What an attempt has spent is told with its outcome, whatever that is. Attempts that spend nothing pay nothing for it. */
@@ -163,6 +179,9 @@ const FINAL: ReadonlySet<string> = new Set([
   "MODEL_UNKNOWN",
   "MODEL_KEY_MISSING",
   "MODEL_REFUSED",
+  "MODEL_SCRIPT_BROKEN",
+  "CASSETTE_MISS",
+  "AGENT_OUTPUT_INVALID", // it was asked again already
   "DEPENDENCY_MISSING",
   "AGENT_CHANGED",
   "GOVERNANCE_DENIED",

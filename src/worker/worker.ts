@@ -85,6 +85,7 @@ export class Worker implements AsyncDisposable {
       holdings: this.#holdings,
       poller: this.#poller,
       store,
+      host,
       shared: host.agency?.shared,
       queues: settings.queues,
       governed: this.#governed,

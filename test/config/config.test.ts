@@ -30,6 +30,7 @@ describe("where runs are kept", () => {
       background: {},
       shadowEval: {},
       queues: {},
+      strictHooks: false,
       cost: { strict: false, providers: {}, estimators: {} },
       governance: { mode: "allow_all", piiScrub: "off", piiStrong: false },
       source: "default",

@@ -5,6 +5,7 @@ import type { StepContext } from "../../dsl/context.ts";
 import { Registry } from "../../engine/registry.ts";
 import type { QueueRules } from "../../ports/queue-rules.ts";
 import type { CommitOutcome, Store, Transition } from "../../ports/store.ts";
+import { Resources } from "../../policies/resources.ts";
 import { Engine } from "../../runner/engine.ts";
 import { Commit } from "../../stores/memory/commit.ts";
 import { MemoryStore } from "../../stores/memory/store.ts";
@@ -139,7 +140,12 @@ export class Cluster {
       }),
       registry,
       ambient: process.ambient,
-      host: { ambient: process.ambient, resources: { ...resources }, logger: SILENT, emit: () => undefined },
+      host: {
+        ambient: process.ambient,
+        resources: new Resources({ ...resources }, () => undefined),
+        logger: SILENT,
+        emit: () => undefined,
+      },
       observe: undefined,
       worker: {
         id: name,
