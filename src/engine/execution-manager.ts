@@ -85,15 +85,16 @@ export class ExecutionManager {
   async #advanceSlowly(resident: Resident, first: Plan, takeChildren: boolean): Promise<Advance> {
     const facts = [...first.facts];
     const runs: NewRun[] = [];
+    const at = { ...this.#context(resident), now: first.now }; // what is recorded together was decided at one time
     let { after, effects } = first;
     while (isTransient(after)) {
       const answer = await this.#answer(resident, after, runs).catch(brokenBy);
-      const more = plan(resident.definition, after, answer, this.#context(resident));
+      const more = plan(resident.definition, after, answer, at);
       for (const fact of more.facts) facts.push(fact); // in place: a loop of detached calls comes here for each of them
       effects = merged(effects, more.effects);
       after = more.after;
     }
-    return this.#transitions.build(resident, { after, facts, effects }, runs, takeChildren);
+    return this.#transitions.build(resident, { after, facts, effects, now: first.now }, runs, takeChildren);
   }
 
   /** Ends a fiber whose record cannot be read: its run fails visibly instead of being claimed for ever. */

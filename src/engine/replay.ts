@@ -5,6 +5,7 @@ import type { Wire } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { CallNode } from "../definition/node.ts";
 import type { Ending, Fiber } from "../planner/fiber.ts";
+import { fold } from "../planner/fold.ts";
 import { bornChild } from "../planner/fork.ts";
 import { plan } from "../planner/plan.ts";
 import type { ChildEnd, GatheredChild, Happened, Plan, PlanContext } from "../planner/planning.ts";
@@ -131,8 +132,10 @@ class Replaying {
   }
 
   #apply(line: Line, { after, facts, effects }: Plan): void {
-    line.fiber = after;
-    line.track.record(facts);
+    const kept = line.track.beforeCut(facts);
+    line.fiber = kept.length === facts.length ? after : fold(this.#definition, line.fiber, kept);
+    line.track.record(kept);
+    if (kept.length < facts.length) return;
     const frame = after.frames.at(-1);
     for (const { fork, from, to, slices } of effects.spawn) {
       invariant(frame?.kind === "fork", "only an open fork spawns");

@@ -80,6 +80,12 @@ export class Track {
     return this.again.length >= (this.#cuts[this.part] ?? 0);
   }
 
+  /** Of facts to come, those that were recorded before the next new beginning: what followed them then was decided anew. */
+  beforeCut(facts: readonly Fact[]): readonly Fact[] {
+    const cut = this.#isSame ? this.#cuts[this.part] : undefined;
+    return cut === undefined ? facts : facts.slice(0, cut - this.again.length);
+  }
+
   get isOver(): boolean {
     return this.again.length >= this.#told.length;
   }

@@ -12,7 +12,7 @@ import type { LeasedFiber } from "../ports/queue.ts";
 import type { Blob, Lease, NewFiber, NewMessage, NewRun, Position, RunEnd, Transition } from "../ports/store.ts";
 import { asideOf, dataOf, stateOf } from "./fiber-codec.ts";
 import type { Payloads } from "./payloads.ts";
-import { type Resident, timeFor } from "./resident.ts";
+import type { Resident } from "./resident.ts";
 import { childEndData, endOf, eventOf } from "./stored-facts.ts";
 import { entersQueue, rowOf, sameScheduling, schedulingOf } from "./scheduling.ts";
 
@@ -48,12 +48,11 @@ export class Transitions {
 
   build(
     resident: Resident,
-    { after, facts, effects }: Plan,
+    { after, facts, effects, now }: Plan,
     startRuns: readonly NewRun[],
     takeChildren: boolean,
   ): Advance {
     const before = resident.fiber;
-    const now = timeFor(resident, this.#ambient.clock);
     const blobs: Blob[] = [];
     const end = after.doing.kind === "ended" ? after.doing.ending : undefined;
     const children =

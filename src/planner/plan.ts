@@ -27,7 +27,7 @@ export function plan(definition: Definition, before: Fiber, happened: Happened, 
       );
   }
   if (planning.draft.doing.kind === "finish") finish(planning);
-  return { after: planning.draft.seal(), facts: planning.facts, effects: planning.effects };
+  return { after: planning.draft.seal(), facts: planning.facts, effects: planning.effects, now: at.now };
 }
 
 function take(planning: Planning, happened: Happened): void {

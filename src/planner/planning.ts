@@ -116,6 +116,8 @@ export interface Plan {
   readonly after: Fiber;
   readonly facts: readonly Fact[];
   readonly effects: Effects;
+  /** When it was decided: deadlines and delays are counted from there, and a replay counts them again. */
+  readonly now: number;
 }
 
 /** One planning in progress: facts are recorded and applied in one move, so they can never disagree. */

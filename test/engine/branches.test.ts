@@ -125,6 +125,7 @@ describe.each(STORES)("a switch on %s", (store) => {
 
   it("is decided once: a retry of its run does not ask again", async () => {
     await using scene = new Scene(store);
+    scene.decidesBy("a mood that has changed");
     const mood = { key: "left" as "left" | "right", broken: true };
     const moody = flow("moody", { version: "1" })
       .switch("way", () => mood.key, {

@@ -73,6 +73,7 @@ describe.each(STORES)("a map on %s", (store) => {
 
   it("asks for its items once, also when its run is retried", async () => {
     await using scene = new Scene(store);
+    scene.decidesBy("a list that has changed");
     let items = [1, 2, 3];
     let broken = true;
     const calls: number[] = [];

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Flujo, type FlujoOptions } from "flujo";
+import type { Flujo, FlujoOptions } from "flujo";
 import type { Store } from "../../src/ports/store.ts";
 import { sqliteStore } from "../../src/sqlite.ts";
 import { memoryStore } from "../../src/testing.ts";
 import { type Address, openAt } from "../setup/addresses.ts";
 import type { Backend, Place } from "../setup/backends.ts";
+import { KnownFlujo, replayedOtherwise } from "./replays.ts";
 import { ambientOf, quietly, type VirtualClock } from "./clock.ts";
 
 /** The stores that every behaviour is tested on. */
@@ -23,10 +24,11 @@ export class Scene implements AsyncDisposable {
   readonly folder: string = mkdtempSync(join(tmpdir(), "flujo-scene-"));
   readonly #name: string;
   readonly #clock: VirtualClock | undefined;
-  readonly #opened: Flujo[] = [];
+  readonly #opened: KnownFlujo[] = [];
   /** Of a server, which each Flujo reaches through a store of its own, as from a process of its own. */
   readonly #place: Place | undefined;
   readonly #stores: Promise<Store>[] = [];
+  #impure: string | undefined;
   #memory: Store | undefined;
   #sqlite: Store | undefined;
 
@@ -52,13 +54,18 @@ export class Scene implements AsyncDisposable {
 
   /** Another Flujo on the same store. */
   open(options: FlujoOptions = {}): Flujo {
-    const flujo = new Flujo({
+    const flujo = new KnownFlujo({
       store: this.#store(),
       ...(this.#clock && { ambient: ambientOf(this.#clock, this.#opened.length + 1) }),
       ...options,
     });
     this.#opened.push(flujo);
     return flujo;
+  }
+
+  /** Its flows decide by more than their values: a replay must see that. Say what they look at. */
+  decidesBy(what: string): void {
+    this.#impure = what;
   }
 
   /** The store itself, to look behind the surface. */
@@ -88,8 +95,14 @@ export class Scene implements AsyncDisposable {
       for (const flujo of this.#opened) await patiently(flujo.close());
       const doctor = this.open({ worker: false });
       const ill = await patiently(doctor.doctor());
+      const otherwise = await patiently(replayedOtherwise(doctor, this.#opened));
       await patiently(doctor.close());
       if (ill.length > 0) throw new Error(`The store is not in order:\n${ill.join("\n")}`);
+      const impure = this.#impure;
+      if (impure === undefined && otherwise.length > 0)
+        throw new Error(`Runs are replayed otherwise:\n${otherwise.join("\n")}`);
+      if (impure !== undefined && otherwise.length === 0)
+        throw new Error(`A replay does not see that flows decide by ${impure}`);
     } finally {
       await this.#memory?.close();
       await this.#sqlite?.close();
