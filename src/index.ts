@@ -89,6 +89,9 @@ export { type ReferenceOptions, type StoreBackedProvider, storeStateProvider } f
 export type { StateOptions, StateProvider } from "./ports/state-provider.ts";
 
 // Remember
+export { memory, type Memory, type MemoryEntry, memoryOf } from "./agents/memory/memory.ts";
+export type { MemoryOptions } from "./runner/memory.ts";
+export type { IndexedStep } from "./runner/memory-index.ts";
 export { memoryVectors } from "./stores/memory/vectors.ts";
 export type { VectorItem, VectorMatch, VectorMetadata, VectorQuery, VectorStore } from "./ports/vector.ts";
 

@@ -53,7 +53,7 @@ export async function paidCall(
 }
 
 /** Half a stream is billed, a refusal is not, and of anything else nobody knows: then what was reserved is spent. */
-function spentInVain(prices: PriceBook, error: unknown, reserved: Spending): Spending {
+export function spentInVain(prices: PriceBook, error: unknown, reserved: Spending): Spending {
   const billed = billedOf(error);
   if (billed.length > 0) return billed.map((call) => spentOn(prices, call)).reduce(plus, NOTHING_SPENT);
   return wasRefused(error) ? { ...NOTHING_SPENT, requests: 1 } : reserved;

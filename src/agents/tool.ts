@@ -1,6 +1,7 @@
 import { jsonSchemaOf } from "../definition/json-schema.ts";
 import type { StepContext, StepLog, StepRun } from "../dsl/context.ts";
 import type { AttemptOptions } from "../dsl/options.ts";
+import type { AgentContext } from "./agent-context.ts";
 import { type Duration, durationMs } from "../domain/duration.ts";
 import { FlujoError } from "../domain/errors.ts";
 import type { OutputOf, Schema } from "../domain/schema.ts";
@@ -23,6 +24,9 @@ export interface ToolContext {
   context: unknown;
   /** Sends a piece of progress to whoever watches. */
   emit(chunk: unknown): void;
+  /** As in a step: values that the run holds by reference. */
+  readonly reference: StepContext["reference"];
+  readonly hydrate: StepContext["hydrate"];
 }
 
 export interface ToolOptions<Input extends Schema, Out> extends AttemptOptions {
@@ -103,12 +107,16 @@ const approvalRule =
 
 /** The context of a call, and whether the tool has looked at its key. */
 export function toolContext(
-  ctx: StepContext<unknown>,
+  ctx: AgentContext,
   { idempotencyKey, signal = ctx.signal }: { readonly idempotencyKey: string; readonly signal?: AbortSignal },
 ): { readonly context: ToolContext; readonly keyWasUsed: () => boolean } {
   let used = false;
-  const context: ToolContext = {
+  // The agency is for what we give to tools ourselves: what they embed is paid for by the run.
+  const context: ToolContext & Pick<AgentContext, "agency"> = {
     signal,
+    get agency() {
+      return ctx.agency;
+    },
     get idempotencyKey() {
       used = true;
       return idempotencyKey;
@@ -124,6 +132,8 @@ export function toolContext(
       ctx.context = value;
     },
     emit: (chunk) => ctx.emit(chunk),
+    reference: (to) => ctx.reference(to),
+    hydrate: (...wanted) => ctx.hydrate(...wanted),
   };
   return { context, keyWasUsed: () => used };
 }

@@ -19,6 +19,7 @@ import type { StepLogger } from "../worker/step-context.ts";
 import { agencyHost } from "./agency.ts";
 import { sharedBudgets } from "./budgets.ts";
 import { Engine } from "./engine.ts";
+import { memoryIndex } from "./memory.ts";
 import { moneyOf } from "./money.ts";
 import type { FlujoOptions } from "./options.ts";
 import { referenceHost } from "./state-providers.ts";
@@ -31,8 +32,8 @@ export interface Parts {
   readonly fanout: Fanout | undefined;
   readonly chunks: Chunks;
   readonly ephemeral: boolean;
-}
   readonly resources: Resources;
+}
 
 /** An engine from the options of a runner and what its process is told: the one place where they become what works on a store. */
 export async function assemble(options: FlujoOptions, parts: Parts): Promise<Engine> {
@@ -50,6 +51,9 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
     resolveEmbedder: (name) => resolveEmbedder(name, { env }),
   });
   const references = referenceHost(options, store);
+  const { everywhere: veil } = governor;
+  const { clock } = ambient;
+  const index = ephemeral ? undefined : memoryIndex(options, { find: agency.embedder, logger, clock, veil });
   return new Engine({
     store,
     registry,
@@ -61,24 +65,20 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
       emit: (chunk) => chunks.emit(chunk),
       agency,
       ...(references && { references }),
+      ...hooksOf(options, { strict: config.strictHooks, clock: ambient.clock, logger }),
     },
     observe,
     worker:
       worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },
-      ...hooksOf(options, { strict: config.strictHooks, clock: ambient.clock, logger }),
     ...(at && { at }),
     ...(queues && { queues }),
     ...(limits && { limits }),
-    ephemeral,
     backgroundLimits: backgroundLimitsOf(options, config),
+    ephemeral,
+    ...(index && { index }),
   });
 }
 
-function backgroundLimitsOf({ backgroundLimits }: FlujoOptions, { background }: ProcessConfig): Allowance | undefined {
-  const { maxCostPerTask: costUsd, maxTokensPerTask: totalTokens } = background;
-  const told = { ...(costUsd !== undefined && { costUsd }), ...(totalTokens !== undefined && { totalTokens }) };
-  return allowanceOf(backgroundLimits ?? told, "backgroundLimits");
-}
 /** Nothing where nobody listens: then no attempt waits for anybody. */
 function hooksOf(
   { hooks = [], strictHooks }: FlujoOptions,
@@ -89,6 +89,11 @@ function hooksOf(
   return { hooks: new HookChain(hooks, { strict: strictHooks ?? strict, clock, error }) };
 }
 
+function backgroundLimitsOf({ backgroundLimits }: FlujoOptions, { background }: ProcessConfig): Allowance | undefined {
+  const { maxCostPerTask: costUsd, maxTokensPerTask: totalTokens } = background;
+  const told = { ...(costUsd !== undefined && { costUsd }), ...(totalTokens !== undefined && { totalTokens }) };
+  return allowanceOf(backgroundLimits ?? told, "backgroundLimits");
+}
 
 /** Rules of the house: of the configuration, then of the code. */
 function governorOf({ governance = [] }: FlujoOptions, { config, store }: Parts): Promise<PolicyGovernor> {

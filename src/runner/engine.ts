@@ -20,6 +20,7 @@ import { PolicyRegistry } from "../policies/registry.ts";
 import { Batcher, byPartition } from "../worker/batcher.ts";
 import type { StepHost } from "../worker/step-context.ts";
 import { Worker } from "../worker/worker.ts";
+import type { MemoryIndex } from "./memory-index.ts";
 import { Messages } from "./messages.ts";
 import type { FlujoOptions, StartOptions } from "./options.ts";
 import { queueRules } from "./queues.ts";
@@ -39,6 +40,8 @@ export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues
   readonly observe: ((observation: Observation) => void) | undefined;
   /** Its store is for single runs that nobody else knows of: it needs to be able to do what they need, and has no schedules. */
   readonly ephemeral?: boolean;
+  /** Remembers what steps gave. */
+  readonly index?: MemoryIndex;
 }
 
 /** One open store with everything that works on it in this process. Source: Fluxo, Engine. */
@@ -58,6 +61,7 @@ export class Engine {
   readonly #ephemeral: boolean;
   readonly #queues: readonly QueueRules[];
   readonly #limits: UsageLimits | undefined;
+  readonly #index: MemoryIndex | undefined;
 
   constructor(deps: EngineDeps) {
     const {
@@ -71,7 +75,9 @@ export class Engine {
       queues = {},
       ephemeral = false,
       backgroundLimits,
+      index,
     } = deps;
+    this.#index = index;
     this.#limits = deps.limits;
     this.store = store;
     this.#ephemeral = ephemeral;
@@ -103,6 +109,7 @@ export class Engine {
             ...(backgroundLimits && { backgroundLimits }),
             ...(observe && { observe }),
             runsSchedules: !ephemeral,
+            ...(index && { onFacts: (of, facts) => index.take(of, facts) }),
             onRunEnd: (run, end, value) => this.#ended(run, end, value),
             onPark: (run) => this.waiters.nudge(run),
             ...(at && { at }),
@@ -162,6 +169,7 @@ export class Engine {
   async close(): Promise<void> {
     this.#unsubscribe();
     await this.worker?.stop();
+    await this.#index?.close();
     this.waiters.close(new FlujoError("CLOSED", "this Flujo was closed before the result came"));
   }
 

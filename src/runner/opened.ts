@@ -12,6 +12,7 @@ import { MemoryStore } from "../stores/memory/store.ts";
 import { Chunks } from "./stream.ts";
 import { assemble } from "./assemble.ts";
 import type { Engine } from "./engine.ts";
+import { resourcesWithMemory } from "./memory.ts";
 import { openStore } from "./open-store.ts";
 import type { FlujoOptions } from "./options.ts";
 
@@ -34,7 +35,8 @@ export abstract class Opened implements AsyncDisposable {
   constructor(options: FlujoOptions = {}) {
     this.#options = options;
     for (const flow of options.flows ?? []) this.#registry.register(flow);
-    const { resources = {}, logger = stderrLogger } = options;
+    const { logger = stderrLogger } = options;
+    const resources = resourcesWithMemory(options);
     this.#resources = new Resources(resources, (message, fields) => logger.log("error", message, fields));
     this.#fanout = options.observers?.length ? new Fanout(options.observers) : undefined;
   }

@@ -10,6 +10,7 @@ import type { FaultPoint } from "../worker/deps.ts";
 import type { StepLogger } from "../worker/step-context.ts";
 import type { ModelOptions } from "./agency.ts";
 import type { BudgetOptions } from "./budgets.ts";
+import type { MemoryOptions } from "./memory.ts";
 import type { QueueOptions } from "./queues.ts";
 import type { ReferenceOptions } from "./state-providers.ts";
 import type { WorkerOptions } from "../worker/options.ts";
@@ -49,6 +50,8 @@ export interface FlujoOptions extends ModelOptions, ReferenceOptions {
   readonly hooks?: readonly Hooks[];
   /** What a hook throws fails its run with HOOK_FAILED. Default: `FLUJO_STRICT_HOOKS`, else false: it is logged. */
   readonly strictHooks?: boolean;
+  /** Texts that are found again by what they mean: what steps reach with `memoryOf(ctx)`. Source: Flujo, MemoryManager. */
+  readonly memory?: MemoryOptions;
   /** Shared things that steps reach as `ctx.resources`: clients, pools, settings; with `scoped`, such as are opened and closed. */
   readonly resources?: Readonly<Record<string, unknown>>;
   readonly observers?: readonly Observer[];

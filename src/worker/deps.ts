@@ -1,5 +1,6 @@
 import type { Ambient } from "../domain/ambient.ts";
 import type { Allowance } from "../domain/quota.ts";
+import type { Fact } from "../domain/event.ts";
 import type { RunId, WorkerId } from "../domain/ids.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { Payloads } from "../engine/payloads.ts";
@@ -43,6 +44,8 @@ export interface WorkerDeps {
   readonly observe?: (observation: Observation) => void;
   /** Told at once, without a read, when a run ends here. */
   readonly onRunEnd?: (run: RunId, end: RunEnd, value: Wire) => void;
+  /** Told what was recorded, once it is. Must be quick, and never throw. */
+  readonly onFacts?: (of: { readonly run: RunId; readonly flow: string }, facts: readonly Fact[]) => void;
   /** Told when a fiber of a run waits for somebody outside: the run may be paused now. */
   readonly onPark?: (run: RunId) => void;
   /** A named point in a fiber's life, for fault injection; see `flujo/testing`. */

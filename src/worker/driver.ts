@@ -27,7 +27,7 @@ import type { StepCoordinator } from "./step-coordinator.ts";
 const COMMITS_PER_TURN = 256;
 
 export interface DriverDeps {
-  readonly worker: Pick<WorkerDeps, "ambient" | "observe" | "onRunEnd" | "onPark" | "at" | "id">;
+  readonly worker: Pick<WorkerDeps, "ambient" | "observe" | "onRunEnd" | "onFacts" | "onPark" | "at" | "id">;
   readonly manager: ExecutionManager;
   readonly coordinator: StepCoordinator;
   readonly committer: Committer;
@@ -320,6 +320,7 @@ export class Driver {
     if (cancel !== undefined) resident.cancel ??= cancel;
     holdings.progressed(resident);
     if (observe !== undefined) for (const told of observations(resident, advance)) observe(told);
+    this.#with.worker.onFacts?.({ run: resident.run, flow: resident.definition.name }, advance.facts);
     const waits = queued.length > 0 && queued.includes(resident.key);
     if (queued.length > 0) this.#noteQueued(resident, advance, waits);
     if (position.kind === "held" && !waits) {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { unlessAborted } from "../domain/abort.ts";
 import { canonical } from "../domain/canonical.ts";
 import { FlujoError } from "../domain/errors.ts";
 import {
@@ -137,6 +138,7 @@ export class StepReferences {
       throw new FlujoError("REFERENCE_UNKNOWN", message);
     }
     try {
+      // A provider that does not look at its signal must not keep a cancelled step for ever.
       return await unlessAborted(work(provider, { signal }), signal);
     } catch (cause) {
       if (signal.aborted) throw cause;
@@ -145,16 +147,6 @@ export class StepReferences {
       return undefined;
     }
   }
-}
-
-/** A provider that does not look at its signal must not keep a cancelled step for ever. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }
 
 const isOurs = (error: unknown): boolean => error instanceof FlujoError && error.code === "REFERENCE_FAILED";

@@ -9,6 +9,7 @@ import { postgresVectors } from "../../src/postgres.ts";
 import { sqliteStore, sqliteVectors } from "../../src/sqlite.ts";
 import { vectorConformance } from "../../src/testing.ts";
 import { freshSchema, sharedServer, titled, urlOf } from "../setup/servers.ts";
+import { askPostgres } from "../setup/own-postgres.ts";
 
 const api = { describe, expect, test };
 const folder = mkdtempSync(join(tmpdir(), "flujo-vectors-"));
@@ -64,6 +65,8 @@ describe("vectors in a SQLite file", () => {
 });
 
 const postgres = await sharedServer("postgres");
+const EXTENSION = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'";
+const hasExtension = postgres.run && (await askPostgres(postgres.url, EXTENSION)).length > 0;
 describe.skipIf(!postgres.run)(titled("Postgres", postgres), () => {
   const schema = postgres.run ? freshSchema(postgres) : undefined;
   afterAll(() => schema?.[Symbol.asyncDispose]());
@@ -80,6 +83,34 @@ describe.skipIf(!postgres.run)(titled("Postgres", postgres), () => {
     },
     api,
   );
+
+  const missing = hasExtension ? "" : " [skipped: the server has no pgvector]";
+  describe.skipIf(!hasExtension)(`with its extension${missing}`, () => {
+    vectorConformance(
+      {
+        name: "postgres with pgvector",
+        open: (dimensions) => {
+          table = `t${randomBytes(6).toString("hex")}`;
+          return postgresVectors({ ...place, pgvector: true, table, dimensions });
+        },
+        reopen: (dimensions) => postgresVectors({ ...place, pgvector: true, table, dimensions }),
+      },
+      api,
+    );
+
+    it("keeps a table what it was made as", async () => {
+      await (await postgresVectors({ ...place, pgvector: true, table: "kept", dimensions: 3 })).close();
+      const other = postgresVectors({ ...place, pgvector: false, table: "kept", dimensions: 3 });
+      await expect(other).rejects.toMatchObject({ code: "OPTION_INVALID" });
+    });
+
+    it("keeps vectors that are too long for its index", async () => {
+      const vector = Array.from({ length: 3_000 }, (_, i) => i);
+      await using vectors = await postgresVectors({ ...place, pgvector: true, table: "long", dimensions: 3_000 });
+      await vectors.add([{ id: "a", vector }]);
+      expect((await vectors.query(vector))[0]?.score).toBeCloseTo(1);
+    });
+  });
 
   it("refuses a table with vectors of another length", async () => {
     await using vectors = await postgresVectors({ ...place, table: "three", dimensions: 3 });
