@@ -3,13 +3,17 @@
 import { AIMessage, HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { END, MessagesAnnotation, MessagesDeltaValue, START, StateGraph, StateSchema } from "@langchain/langgraph";
 import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
+import pg from "pg";
 import { arguments_, versionOf } from "./closed-loop.mjs";
 
 const { turns, messages } = arguments_;
 
 /** Opens the saver at `url`, its schema in place. */
 export async function openSaver(url) {
-  const saver = PostgresSaver.fromConnString(url);
+  const pool = new pg.Pool({ connectionString: url });
+  // Its end does not wait for goodbyes, and the database is dropped then: whoever still hears of that has nothing to lose.
+  pool.on("connect", (client) => client.on("error", () => {}));
+  const saver = new PostgresSaver(pool);
   await saver.setup();
   return saver;
 }
