@@ -1,4 +1,4 @@
-import { FlujoError } from "../domain/errors.ts";
+import { FlujoError, NonRetryableError, RetryAfter } from "../domain/errors.ts";
 import { NOTHING_SPENT, plus, type Spending } from "../domain/quota.ts";
 import type { EstimateHints } from "../ports/agency.ts";
 import type {
@@ -11,7 +11,8 @@ import type {
   PriceBook,
 } from "../ports/model.ts";
 import type { AgentContext } from "./agent-context.ts";
-import { billedOf } from "./models/failures.ts";
+import { billedOf, modelFailure } from "./models/failures.ts";
+import { soundAnswer } from "./models/sound-answer.ts";
 
 export interface PaidCall {
   readonly model: Model;
@@ -34,6 +35,7 @@ export async function paidCall(
   { agency, signal }: Pick<AgentContext, "agency" | "signal">,
   { model, request, idempotencyKey, hints, onDelta }: PaidCall,
 ): Promise<PaidAnswer> {
+  signal.throwIfAborted(); // a step that was told to stop, and did not hear it, begins nothing more
   const estimate = agency.estimate(model, request, hints);
   const { costMicroUsd, inputTokens, outputTokens } = estimate;
   if (costMicroUsd === undefined && agency.spend.needsPrice) throw unpriced(model);
@@ -41,8 +43,10 @@ export async function paidCall(
   const reservation = await agency.spend.reserve(amount);
   let answer: ModelAnswer;
   try {
-    answer = await model.generate(request, { signal, idempotencyKey, ...(onDelta && { onDelta }) });
-  } catch (error) {
+    const given = await model.generate(request, { signal, idempotencyKey, ...(onDelta && { onDelta }) });
+    answer = soundAnswer(model, request, given);
+  } catch (thrown) {
+    const error = signal.aborted || saysWhatToDo(thrown) ? thrown : modelFailure(thrown, { model });
     reservation.settle(spentInVain(agency.prices, error, { ...amount, costMicroUsd: costMicroUsd ?? 0 }));
     throw error;
   }
@@ -51,6 +55,9 @@ export async function paidCall(
   reservation.settle(spent);
   return { answer, spent };
 }
+
+/** What a model of the user's own throws to be asked again later, or never: the step understands it. */
+const saysWhatToDo = (thrown: unknown): boolean => thrown instanceof RetryAfter || thrown instanceof NonRetryableError;
 
 /** Half a stream is billed, a refusal is not, and of anything else nobody knows: then what was reserved is spent. */
 export function spentInVain(prices: PriceBook, error: unknown, reserved: Spending): Spending {

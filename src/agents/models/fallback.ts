@@ -2,6 +2,7 @@ import { DelayedError } from "../../domain/delayed-error.ts";
 import { type ErrorCode, FlujoError } from "../../domain/errors.ts";
 import type { BilledCall, GenerateOptions, Model, ModelAnswer, ModelRequest } from "../../ports/model.ts";
 import { billedOf, modelFailure, who } from "./failures.ts";
+import { soundAnswer } from "./sound-answer.ts";
 import { sumUsage } from "./tokens.ts";
 
 export interface FallbackOptions {
@@ -54,7 +55,7 @@ class Round {
 
   async #ask(model: Model, request: ModelRequest, options: GenerateOptions): Promise<ModelAnswer | undefined> {
     try {
-      const answer = await model.generate(request, this.#telling(model, options));
+      const answer = soundAnswer(model, request, await model.generate(request, this.#telling(model, options)));
       const own = answer.billed ?? [billedCall(model, answer)];
       const billed = [...this.#billed, ...own];
       return {
