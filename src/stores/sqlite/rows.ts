@@ -144,7 +144,7 @@ export function eventRecord(found: unknown): EventRecord {
     fiber: row["fiber"] as FiberKey,
     ...(row["worker"] !== null && { worker: row["worker"] as WorkerId }),
     at: row["at"] as number,
-    facts: parsed(row["facts"] as string, `events.facts of ${row["seq"]}`),
+    facts: parsed(row["facts"] as string, `events.facts of ${row["seq"] as number}`),
   };
 }
 
@@ -156,7 +156,7 @@ export function messageRecord(found: unknown): MessageRecord {
     ...(row["id"] !== null && { id: original(row["id"] as string) }),
     ...(row["once"] !== null && { once: original(row["once"] as string) }),
     name: original(row["name"] as string),
-    data: parsed(row["data"] as string, `messages.data of ${row["seq"]}`),
+    data: parsed(row["data"] as string, `messages.data of ${row["seq"] as number}`),
     sentAt: row["sent_at"] as number,
   };
 }
