@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FlujoError } from "../domain/errors.ts";
 import { type GovernanceSettings, governanceOf } from "./governance.ts";
+import { type BudgetTables, NO_BUDGETS } from "./budgets.ts";
 import { type CostSection, NO_COST_TABLES } from "./cost.ts";
 import {
   type BackgroundSection,
@@ -28,6 +29,7 @@ export interface Config {
   /** What a hook throws fails its run. */
   readonly strictHooks: boolean;
   readonly cost: CostSection;
+  readonly budgets: BudgetTables;
   /** What named the store: `FLUJO_STATE_URI`, `<file>:<line>` or `default`. */
   readonly source: string;
   /** The flujo.toml that was read. */
@@ -63,6 +65,7 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
       strict: (values.get("cost.strict") ?? toml?.values.get("cost.strict")) === true,
       ...(toml?.cost ?? NO_COST_TABLES),
     },
+    budgets: toml?.budgets ?? NO_BUDGETS,
     file: toml?.file,
     warnings: [...(toml?.warnings ?? []), ...oddNames(env)],
   };

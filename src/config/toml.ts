@@ -1,5 +1,6 @@
 import { parse, TomlError } from "smol-toml";
 import { FlujoError } from "../domain/errors.ts";
+import { type BudgetTables, budgetsFrom, NO_BUDGETS } from "./budgets.ts";
 import { type CostTables, costFrom, NO_COST_TABLES } from "./cost.ts";
 import { checkValue, KEYS, SECTIONS } from "./keys.ts";
 import { type Findings, queuesFrom, type QueueSection } from "./queues.ts";
@@ -12,12 +13,13 @@ export interface TomlFile {
   readonly lines: ReadonlyMap<string, number>;
   readonly queues: Readonly<Record<string, QueueSection>>;
   readonly cost: CostTables;
+  readonly budgets: BudgetTables;
   readonly warnings: readonly string[];
 }
 
 /** Reads the text of a flujo.toml. Throws CONFIG_INVALID with every wrong value; unknown keys are warnings. */
 export function readToml(file: string, text: string): TomlFile {
-  const { queues: rules, cost: money, ...table } = parsed(file, text);
+  const { queues: rules, cost: money, budgets: wanted, ...table } = parsed(file, text);
   const { providers, estimators, ...cost } = isTable(money) ? tablesOf(money) : {};
   const entries = flat(money === undefined ? table : { ...table, cost: isTable(money) ? cost : money });
   const values = new Map<string, unknown>();
@@ -30,6 +32,7 @@ export function readToml(file: string, text: string): TomlFile {
   const found: Findings = { problems: [], warnings: [] };
   const queues = rules === undefined ? {} : queuesFrom(rules, found);
   const costs = isTable(money) ? costFrom({ providers, estimators }, found) : NO_COST_TABLES;
+  const budgets = wanted === undefined ? NO_BUDGETS : budgetsFrom(wanted, found);
   for (const { path, says } of found.problems) problems.push(`${placeOf(path)}: ${path}: ${says}`);
   for (const { path, says } of found.warnings) warnings.push(`${placeOf(path)}: ${says}`);
   for (const [path, value] of entries) {
@@ -54,10 +57,16 @@ export function readToml(file: string, text: string): TomlFile {
     else problems.push(`${where}: ${path}: expected ${checked.expected} but found ${shown(value)}`);
   }
   if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { file, problems } });
-  return { file, values, lines, queues, cost: costs, warnings };
+  return { file, values, lines, queues, cost: costs, budgets, warnings };
 }
 
-const known = (): readonly string[] => [...KEYS.map(({ path }) => path), "queues", "cost.providers", "cost.estimators"];
+const known = (): readonly string[] => [
+  ...KEYS.map(({ path }) => path),
+  "queues",
+  "budgets",
+  "cost.providers",
+  "cost.estimators",
+];
 
 /** Keys that hold tables of their own, apart from those that hold values. */
 const tablesOf = (table: object): Readonly<Record<string, unknown>> => ({ ...table });

@@ -7,6 +7,7 @@ import { invariant, ok, problem, type Result } from "../domain/result.ts";
 import { ROOT_FIBER } from "../domain/ids.ts";
 import { type Leaving, leaving } from "../domain/quota.ts";
 import { isEnd, type RunRecord } from "../domain/run.ts";
+import { tightest } from "../domain/usage-limits.ts";
 import { decode, isBlobRef, type Wire } from "../domain/wire.ts";
 import type { CallNode } from "../definition/node.ts";
 import { childRunId } from "../planner/call.ts";
@@ -25,7 +26,7 @@ import type { LeasedFiber } from "../ports/queue.ts";
 import type { FiberData, Lease, NewRun, RunStore, Transition } from "../ports/store.ts";
 import { fiberOf } from "./fiber-codec.ts";
 import { checkedOutput } from "./output-check.ts";
-import { checkStart, newRun, type StartOptions } from "./new-run.ts";
+import { checkStart, type LimitsOf, newRun, type StartOptions } from "./new-run.ts";
 import type { Payloads } from "./payloads.ts";
 import { lasting, rebuild } from "./rebuild.ts";
 import type { Registry } from "./registry.ts";
@@ -41,6 +42,7 @@ export interface ExecutionManagerOptions {
   readonly queues: ReadonlySet<string>;
   /** How many of so many children this worker takes itself, at once. */
   readonly takeChildren: (parent: Resident, wanted: number) => number;
+  readonly limitsOf?: LimitsOf;
   /** What a detached run may spend of each unit that its caller's budget does not limit. */
   readonly backgroundLimits?: Allowance;
 }
@@ -52,9 +54,12 @@ export class ExecutionManager {
   readonly #registry: Registry;
   readonly #ambient: Ambient;
   readonly #transitions: Transitions;
+  readonly #limitsOf: LimitsOf | undefined;
   readonly #backgroundLimits: Allowance | undefined;
 
-  constructor({ store, payloads, registry, ambient, queues, takeChildren, backgroundLimits }: ExecutionManagerOptions) {
+  constructor({ store, payloads, registry, ambient, queues, takeChildren, ...limits }: ExecutionManagerOptions) {
+    const { limitsOf, backgroundLimits } = limits;
+    this.#limitsOf = limitsOf;
     this.#backgroundLimits = backgroundLimits;
     this.#store = store;
     this.#payloads = payloads;
@@ -231,15 +236,23 @@ export class ExecutionManager {
     return ok(runs);
   }
 
-  /** A share of what the caller may spend; what that leaves open is bounded for a detached run, of which nobody else takes care. */
+  /**
+   * A share of what the caller may spend; units that this leaves open are bounded by what the child's own flow may use. A detached
+   * run gives nothing back, and nobody else takes care of it: there its own bounds count for all units.
+   */
   #budget(
-    { wait }: CallNode,
+    { wait, flow }: CallNode,
     limits: Allowance | undefined,
     slice: Allowance | undefined,
-  ): Pick<StartOptions, "limits" | "slice"> {
-    const own = wait === "none" ? this.#backgroundLimits : undefined;
-    if (slice === undefined || limits === undefined) return own === undefined ? {} : { limits: own };
-    return { limits: { ...own, ...limits }, slice: { ...own, ...slice } };
+  ): Pick<StartOptions, "limits" | "slice" | "wallTimeMs"> {
+    const { limits: own, wallTimeMs } = this.#limitsOf?.(flow.name) ?? {};
+    const isDetached = wait === "none";
+    const open = isDetached ? tightest(this.#backgroundLimits, own) : own;
+    const time = isDetached && wallTimeMs !== undefined ? { wallTimeMs } : {};
+    const share = (given: Allowance): Allowance =>
+      tightest({ ...open, ...given }, isDetached ? own : undefined) ?? given;
+    if (slice === undefined || limits === undefined) return open === undefined ? time : { ...time, limits: open };
+    return { ...time, limits: share(limits), slice: share(slice) };
   }
 
   /** What was recorded of this fiber, oldest first; large values are references. */

@@ -30,6 +30,9 @@ export interface StartOptions {
   readonly wallTimeMs?: number;
 }
 
+/** What a run of a flow may use, whoever starts it: a caller, a schedule, another run. */
+export type LimitsOf = (flow: string) => Pick<StartOptions, "limits" | "wallTimeMs">;
+
 export interface NewRunSpec extends StartOptions {
   readonly id: RunId;
   readonly definition: Definition;

@@ -20,6 +20,7 @@ import { agencyHost } from "./agency.ts";
 import { sharedBudgets } from "./budgets.ts";
 import { Engine } from "./engine.ts";
 import { memoryIndex } from "./memory.ts";
+import { limitsOf } from "./limits.ts";
 import { moneyOf } from "./money.ts";
 import type { FlujoOptions } from "./options.ts";
 import { referenceHost } from "./state-providers.ts";
@@ -72,7 +73,7 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
       worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },
     ...(at && { at }),
     ...(queues && { queues }),
-    ...(limits && { limits }),
+    limitsOf: limitsOf(limits, config.budgets),
     backgroundLimits: backgroundLimitsOf(options, config),
     ephemeral,
     ...(index && { index }),

@@ -5,12 +5,11 @@ import { type RunId, workerId } from "../domain/ids.ts";
 import { sameWire } from "../domain/canonical.ts";
 import { isEnd } from "../domain/run.ts";
 import type { Allowance } from "../domain/quota.ts";
-import type { UsageLimits } from "../domain/usage-limits.ts";
 import { decode, type Wire } from "../domain/wire.ts";
 import { type Definition, titleOf } from "../definition/definition.ts";
 import { describe } from "../definition/describe.ts";
 import { requireTransactions } from "../engine/transactions.ts";
-import { checkStart, DEFAULT_QUEUE, newRun } from "../engine/new-run.ts";
+import { checkStart, DEFAULT_QUEUE, type LimitsOf, newRun } from "../engine/new-run.ts";
 import { Payloads } from "../engine/payloads.ts";
 import type { Registry } from "../engine/registry.ts";
 import type { QueueRules } from "../ports/queue-rules.ts";
@@ -31,7 +30,8 @@ import { checkStartOptions } from "./start-options.ts";
 import { Tail } from "./tail.ts";
 import { Waiters } from "./waiters.ts";
 
-export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues" | "limits"> {
+export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues"> {
+  readonly limitsOf?: LimitsOf;
   readonly backgroundLimits?: Allowance | undefined;
   readonly store: Store;
   readonly registry: Registry;
@@ -60,7 +60,7 @@ export class Engine {
   readonly #unsubscribe: () => void;
   readonly #ephemeral: boolean;
   readonly #queues: readonly QueueRules[];
-  readonly #limits: UsageLimits | undefined;
+  readonly #limitsOf: LimitsOf;
   readonly #index: MemoryIndex | undefined;
 
   constructor(deps: EngineDeps) {
@@ -74,11 +74,12 @@ export class Engine {
       at,
       queues = {},
       ephemeral = false,
+      limitsOf = () => UNLIMITED,
       backgroundLimits,
       index,
     } = deps;
     this.#index = index;
-    this.#limits = deps.limits;
+    this.#limitsOf = limitsOf;
     this.store = store;
     this.#ephemeral = ephemeral;
     this.#queues = Object.entries(queues).map(([name, options]) => queueRules(name, options));
@@ -106,6 +107,7 @@ export class Engine {
             ambient,
             id: workerId(worker?.id ?? `w-${ambient.newId()}`),
             ...(worker && { options: worker }),
+            limitsOf,
             ...(backgroundLimits && { backgroundLimits }),
             ...(observe && { observe }),
             runsSchedules: !ephemeral,
@@ -183,7 +185,7 @@ export class Engine {
     options: StartOptions,
     born: (id: RunId) => void = () => undefined,
   ): Promise<{ readonly id: RunId; readonly created: boolean }> {
-    const checkedOptions = checkStartOptions(options, this.#limits);
+    const checkedOptions = checkStartOptions(options, this.#limitsOf(definition.name));
     const checking = checkStart(definition, input, options.context);
     const checked = checking instanceof Promise ? await checking : checking;
     if (!checked.ok)
@@ -274,6 +276,8 @@ export class Engine {
     return isEnd((await this.reader.record(run)).status);
   }
 }
+
+const UNLIMITED: ReturnType<LimitsOf> = Object.freeze({});
 
 function resultOf(runId: RunId, end: RunEnd, value: Wire): RunResult {
   if (end.status === "completed") return { status: "completed", runId, output: decode(value) };

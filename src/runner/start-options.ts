@@ -2,7 +2,8 @@ import { FlujoError } from "../domain/errors.ts";
 import { isId, isKey, KEY_FORM, runId, type RunId } from "../domain/ids.ts";
 import type { Allowance } from "../domain/quota.ts";
 import type { Metadata } from "../domain/run.ts";
-import { allowanceOf, tightest, type UsageLimits, wallTimeMsOf } from "../domain/usage-limits.ts";
+import { allowanceOf, tightest, wallTimeMsOf } from "../domain/usage-limits.ts";
+import type { LimitsOf } from "../engine/new-run.ts";
 import type { StartOptions } from "./options.ts";
 
 /** What a run is started with besides its input, checked. */
@@ -26,10 +27,10 @@ const MAX_TIME_MS = 8_640_000_000_000_000; // the last instant that a Date can s
  */
 export function checkStartOptions(
   { id, metadata, queue, priority, key, startAt, limits }: StartOptions,
-  runner?: UsageLimits,
+  runner: ReturnType<LimitsOf> = {},
 ): CheckedOptions {
-  const allowance = tightest(allowanceOf(limits), allowanceOf(runner));
-  const times = [wallTimeMsOf(limits), wallTimeMsOf(runner)].filter((one) => one !== undefined);
+  const allowance = tightest(allowanceOf(limits), runner.limits);
+  const times = [wallTimeMsOf(limits), runner.wallTimeMs].filter((one) => one !== undefined);
   return {
     ...(allowance !== undefined && { limits: allowance }),
     ...(times.length > 0 && { wallTimeMs: Math.min(...times) }),

@@ -3,6 +3,7 @@ import type { Allowance } from "../domain/quota.ts";
 import type { Fact } from "../domain/event.ts";
 import type { RunId, WorkerId } from "../domain/ids.ts";
 import type { Wire } from "../domain/wire.ts";
+import type { LimitsOf } from "../engine/new-run.ts";
 import type { Payloads } from "../engine/payloads.ts";
 import type { Registry } from "../engine/registry.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
@@ -35,6 +36,8 @@ export interface WorkerDeps {
   readonly ambient: Ambient;
   readonly id: WorkerId;
   readonly options?: WorkerOptions;
+  /** What runs may use that start here without a caller of this process: those of schedules, and of other runs. */
+  readonly limitsOf?: LimitsOf;
   /** What a detached run may spend of each unit that its caller's budget does not limit. */
   readonly backgroundLimits?: Allowance;
   /** Whether to look for dead workers. Default: where several processes share the store. */

@@ -4,7 +4,7 @@ import type { RunId } from "../domain/ids.ts";
 import { isEnd } from "../domain/run.ts";
 import { decode } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
-import { checkStart, newRun } from "../engine/new-run.ts";
+import { checkStart, type LimitsOf, newRun } from "../engine/new-run.ts";
 import type { Payloads } from "../engine/payloads.ts";
 import type { Registry } from "../engine/registry.ts";
 import { firing, type ScheduleSpec, specOf, tickRunId } from "../engine/schedules.ts";
@@ -21,6 +21,7 @@ export interface SchedulerDeps {
   readonly payloads: Payloads;
   readonly ambient: Ambient;
   readonly everyMs: number;
+  readonly limitsOf?: LimitsOf;
   readonly failed: (error: unknown) => void;
   readonly observe: ((observation: Observation) => void) | undefined;
   /** Runs were made ready. */
@@ -163,7 +164,7 @@ export class Scheduler {
   }
 
   async #newRun({ record, spec, flow }: Omit<DueSchedule, "due">, tick: number): Promise<NewRun | Failure> {
-    const { payloads, ambient } = this.#deps;
+    const { payloads, ambient, limitsOf } = this.#deps;
     const checked = await checkStart(flow, decode(spec.input), undefined);
     if (!checked.ok) return checked.problem;
     const { queue, priority, lane, metadata } = spec;
@@ -176,6 +177,7 @@ export class Scheduler {
         now: ambient.clock.now(),
         metadata: { ...metadata, schedule: record.id },
         startAt: tick,
+        ...limitsOf?.(flow.name),
         ...(queue !== undefined && { queue }),
         ...(priority !== undefined && { priority }),
         ...(lane !== undefined && { lane }),

@@ -75,6 +75,7 @@ export class Worker implements AsyncDisposable {
       ambient,
       queues,
       takeChildren: (parent, wanted) => this.#takeChildren(parent, wanted),
+      ...(deps.limitsOf && { limitsOf: deps.limitsOf }),
       ...(deps.backgroundLimits && { backgroundLimits: deps.backgroundLimits }),
     });
     this.#driver = new Driver({
@@ -359,7 +360,7 @@ export class Worker implements AsyncDisposable {
   }
 
   #newScheduler(): Scheduler | undefined {
-    const { store, ambient, registry, payloads, observe, runsSchedules = true } = this.#deps;
+    const { store, ambient, registry, payloads, observe, runsSchedules = true, limitsOf } = this.#deps;
     const { schedulesMs } = this.#settings;
     if (schedulesMs === undefined || !runsSchedules) return undefined;
     return new Scheduler({
@@ -369,6 +370,7 @@ export class Worker implements AsyncDisposable {
       ambient,
       observe,
       everyMs: schedulesMs,
+      ...(limitsOf && { limitsOf }),
       failed: (error) => this.#failed("schedules", error),
       started: () => this.#poller.wake(),
     });

@@ -32,6 +32,7 @@ describe("where runs are kept", () => {
       queues: {},
       strictHooks: false,
       cost: { strict: false, providers: {}, estimators: {} },
+      budgets: { pipelines: [] },
       governance: { mode: "allow_all", piiScrub: "off", piiStrong: false },
       source: "default",
       file: undefined,
