@@ -42,6 +42,8 @@ export interface StepConfig {
   readonly key?: Pure<string>;
   /** Runs inside a transaction of the store: what it writes and its completion are committed together. */
   readonly transactional?: true;
+  /** Asks for what its run has recorded, to go on from there. Not part of the fingerprint: nothing that is stored depends on it. */
+  readonly readsJournal?: true;
 }
 
 export interface StepNode extends NodeBase {

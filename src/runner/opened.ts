@@ -2,6 +2,8 @@ import type { Ambient } from "../domain/ambient.ts";
 import { FlujoError } from "../domain/errors.ts";
 import { type ProcessConfig, processConfig } from "../config/process-config.ts";
 import type { Definition } from "../definition/definition.ts";
+import { readsJournal } from "../definition/reads-journal.ts";
+import type { Fingerprint } from "../domain/ids.ts";
 import { Registry } from "../engine/registry.ts";
 import { systemAmbient } from "../engine/system.ts";
 import { Fanout } from "../observe/fanout.ts";
@@ -128,13 +130,18 @@ export abstract class Opened implements AsyncDisposable {
     return this.#assemble(opened, config);
   }
 
-  /** Runs with `persist: false` live here: same engine, memory store, no history. */
+  /** Runs with `persist: false` live here: same engine, memory store, no history that they do not read themselves. */
   protected forgetful(): Promise<Engine> {
     if (this.#closing !== undefined) return Promise.reject(new FlujoError("CLOSED", "this Flujo was closed"));
     const { ambient = systemAmbient } = this.#options;
-    this.#ephemeralStore ??= new MemoryStore({ clock: ambient.clock, history: false });
+    this.#ephemeralStore ??= new MemoryStore({ clock: ambient.clock, history: (flow) => this.#readsJournal(flow) });
     const store = this.#ephemeralStore;
     return (this.#ephemeral ??= processConfig().then((config) => this.#assemble(store, config)));
+  }
+
+  #readsJournal(flow: Fingerprint): boolean {
+    const definition = this.#registry.byFingerprint(flow);
+    return definition !== undefined && readsJournal(definition);
   }
 
   async #assemble(store: Store, config: ProcessConfig): Promise<Engine> {

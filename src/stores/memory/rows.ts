@@ -13,6 +13,7 @@ export interface RunRow {
   readonly flow: string;
   readonly version: string;
   readonly fingerprint: Fingerprint;
+  readonly keepsHistory: boolean;
   readonly input: Wire;
   readonly metadata: Metadata;
   readonly parent: ParentRef | undefined;

@@ -49,8 +49,8 @@ const VERSION = 1;
 export interface MemoryStoreOptions {
   /** The store's clock; tests and the simulator bring their own. Default: the system's. */
   readonly clock?: Pick<Clock, "now">;
-  /** Whether events are kept. Default true; `persist: false` runs switch it off. */
-  readonly history?: boolean;
+  /** Whose events are kept: of all runs (true, the default), of none, or of the flows with these fingerprints. */
+  readonly history?: boolean | ((flow: Fingerprint) => boolean);
   /** @internal The simulator's mutants replace the commit. */
   readonly commit?: (tables: Tables) => Commit;
 }
@@ -68,7 +68,7 @@ export class MemoryStore implements ShardStore {
   #closed = false;
 
   constructor({ clock = { now: Date.now }, history = true, commit }: MemoryStoreOptions = {}) {
-    this.#tables = new Tables(history);
+    this.#tables = new Tables(typeof history === "function" ? history : () => history);
     this.#commit = commit?.(this.#tables) ?? new Commit(this.#tables);
     this.#now = () => clock.now();
   }

@@ -1,4 +1,4 @@
-import { type FiberKey, ROOT_FIBER, type RunId, type WorkerId } from "../../domain/ids.ts";
+import { type FiberKey, type Fingerprint, ROOT_FIBER, type RunId, type WorkerId } from "../../domain/ids.ts";
 import type {
   NewEvent,
   NewFiber,
@@ -31,7 +31,7 @@ export class Tables {
   readonly outbox: Map<string, OutboxEntry> = new Map();
   readonly marks: Map<string, string> = new Map();
   readonly #listeners = new Set<(hint: WakeHint) => void>();
-  readonly #keepHistory: boolean;
+  readonly #keepsHistory: (flow: Fingerprint) => boolean;
   #nextEpoch = 1;
   #nextEvent = 1;
   #nextMessage = 1;
@@ -39,8 +39,8 @@ export class Tables {
   #hintReady = false;
   #hintRuns = new Set<RunId>();
 
-  constructor(keepHistory: boolean) {
-    this.#keepHistory = keepHistory;
+  constructor(keepsHistory: (flow: Fingerprint) => boolean) {
+    this.#keepsHistory = keepsHistory;
   }
 
   newEpoch(): number {
@@ -61,6 +61,7 @@ export class Tables {
       flow: run.flow,
       version: run.version,
       fingerprint: run.fingerprint,
+      keepsHistory: this.#keepsHistory(run.fingerprint),
       input: run.input,
       metadata: run.metadata,
       parent: run.parent,
@@ -147,7 +148,7 @@ export class Tables {
   }
 
   addEvent(run: RunRow, fiber: FiberKey, event: NewEvent, worker: WorkerId | undefined): void {
-    if (!this.#keepHistory) return;
+    if (!run.keepsHistory) return;
     run.events.push({
       seq: this.#nextEvent++,
       fiber,
