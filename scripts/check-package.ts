@@ -14,6 +14,17 @@ import { type Hello, readHello } from "./readme-hello.ts";
 const NODE_MAJORS = [26, 24, 22] as const;
 const COMMAND_TIMEOUT_MS = 180_000;
 
+/** What an agent comes to that is scripted, and one that names a model of a provider. */
+const AGENTS = `
+import { agent, flow, Flujo, scriptedModel } from "flujo";
+const of = (name, model) => flow(name, { version: "1" }).agent("say", agent({ name, model })).build();
+const flows = [of("scripted", scriptedModel(["hello"])), of("named", "openai:gpt-4o")];
+const flujo = new Flujo({ store: "memory:", flows });
+const [scripted, named] = await Promise.all(flows.map((one) => flujo.run(one, "hi")));
+console.log(JSON.stringify({ output: scripted.output, code: named.failure.code, message: named.failure.message }));
+await flujo.close();
+`;
+
 const root = fileURLToPath(new URL("..", import.meta.url));
 const temp = mkdtempSync(join(tmpdir(), "flujo-package-"));
 
@@ -41,17 +52,6 @@ function checkPackage(): void {
   }
   checkAgents(user);
 }
-
-/** What an agent comes to that is scripted, and one that names a model of a provider. */
-const AGENTS = `
-import { agent, flow, Flujo, scriptedModel } from "flujo";
-const of = (name, model) => flow(name, { version: "1" }).agent("say", agent({ name, model })).build();
-const flows = [of("scripted", scriptedModel(["hello"])), of("named", "openai:gpt-4o")];
-const flujo = new Flujo({ store: "memory:", flows });
-const [scripted, named] = await Promise.all(flows.map((one) => flujo.run(one, "hi")));
-console.log(JSON.stringify({ output: scripted.output, code: named.failure.code, message: named.failure.message }));
-await flujo.close();
-`;
 
 /** Agents need no provider's package until a model of that provider is named, and then only that one. */
 function checkAgents(user: string): void {
