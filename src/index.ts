@@ -35,6 +35,8 @@ export { DelayedError } from "./domain/delayed-error.ts";
 export { agent, type Agent, type AgentOptions, type Prompt } from "./agents/agent.ts";
 export { tool, type Tool, type ToolContext, type ToolOptions } from "./agents/tool.ts";
 export { llm, type PaidModel } from "./agents/llm.ts";
+export { type McpOptions, type McpTools, mcpTools } from "./agents/mcp/tools.ts";
+export type { McpClient, McpCommand, McpServer, McpUrl } from "./agents/mcp/connect.ts";
 export type { ApprovalQuestion } from "./agents/approval.ts";
 export type { Decision, Turn } from "./agents/turn-record.ts";
 export type { AgentStepOptions, Lowerable } from "./dsl/lowerable.ts";

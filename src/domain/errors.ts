@@ -253,6 +253,11 @@ export const ERRORS = {
     help: "The model called a tool with arguments that break its schema.",
   },
   TOOL_NOT_ALLOWED: { status: 403, exit: 1, help: "Add the tool to the allow-list, or take it from the agent." },
+  TOOL_SERVER_UNAVAILABLE: {
+    status: 503,
+    exit: 1,
+    help: "The MCP server could not be started or reached, or does not speak MCP; see the cause.",
+  },
   IDEMPOTENCY_KEY_MISSING: { status: 422, exit: 1, help: "Pass ctx.idempotencyKey on to what the tool calls." },
   APPROVAL_INVALID: {
     status: 409,
