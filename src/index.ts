@@ -79,6 +79,14 @@ export {
 } from "./runner/task-client.ts";
 export type { StepView } from "./runner/task-view.ts";
 
+// Evaluate
+export { defaultJudge, type JudgeFunction, type ShadowJudge } from "./evaluation/judge.ts";
+export type { ShadowSample } from "./evaluation/sample.ts";
+export type { Evaluation, EvaluationPage } from "./evaluation/evaluations.ts";
+export type { ShadowCounts } from "./evaluation/shadow.ts";
+export type { Verdict } from "./evaluation/verdict.ts";
+export type { ShadowEvalOptions } from "./runner/shadow.ts";
+
 // Refer to what is too large for a run
 export {
   type ContextReference,

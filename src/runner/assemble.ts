@@ -15,7 +15,7 @@ import { governorFrom } from "../policies/govern/governor-from.ts";
 import { HookChain, type HooksDeps } from "../policies/hooks.ts";
 import type { Resources } from "../policies/resources.ts";
 import type { Store } from "../ports/store.ts";
-import type { StepLogger } from "../worker/step-context.ts";
+import type { StepHost, StepLogger } from "../worker/step-context.ts";
 import { agencyHost } from "./agency.ts";
 import { sharedBudgets } from "./budgets.ts";
 import { Engine } from "./engine.ts";
@@ -24,6 +24,7 @@ import { limitsOf } from "./limits.ts";
 import { moneyOf } from "./money.ts";
 import type { FlujoOptions } from "./options.ts";
 import { referenceHost } from "./state-providers.ts";
+import { shadowOf } from "./shadow.ts";
 import type { Chunks } from "./stream.ts";
 
 export interface Parts {
@@ -55,22 +56,24 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
   const { everywhere: veil } = governor;
   const { clock } = ambient;
   const index = ephemeral ? undefined : memoryIndex(options, { find: agency.embedder, logger, clock, veil });
+  const host: StepHost = {
+    ambient,
+    resources,
+    logger,
+    emit: (chunk) => chunks.emit(chunk),
+    agency,
+    ...(references && { references }),
+    ...hooksOf(options, { strict: config.strictHooks, clock: ambient.clock, logger }),
+  };
+  const idle = worker === false && store.capabilities.shared;
   return new Engine({
     store,
     registry,
     ambient,
-    host: {
-      ambient,
-      resources,
-      logger,
-      emit: (chunk) => chunks.emit(chunk),
-      agency,
-      ...(references && { references }),
-      ...hooksOf(options, { strict: config.strictHooks, clock: ambient.clock, logger }),
-    },
+    host,
     observe,
-    worker:
-      worker === false ? (store.capabilities.shared ? false : {}) : { id: workerName(ambient.newId()), ...worker },
+    worker: idle ? false : worker === false ? {} : { id: workerName(ambient.newId()), ...worker },
+    shadow: idle || ephemeral ? undefined : shadowOf(options.shadowEval, config.shadowEval, { store, host }),
     ...(at && { at }),
     ...(queues && { queues }),
     limitsOf: limitsOf(limits, config.budgets),

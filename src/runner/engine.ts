@@ -12,6 +12,8 @@ import { requireTransactions } from "../engine/transactions.ts";
 import { checkStart, DEFAULT_QUEUE, type LimitsOf, newRun } from "../engine/new-run.ts";
 import { Payloads } from "../engine/payloads.ts";
 import type { Registry } from "../engine/registry.ts";
+import type { Resident } from "../engine/resident.ts";
+import type { Fact } from "../domain/event.ts";
 import type { QueueRules } from "../ports/queue-rules.ts";
 import type { CreateOutcome, NewRun, RunEnd, Store } from "../ports/store.ts";
 import type { Observation } from "../ports/observer.ts";
@@ -20,6 +22,7 @@ import { Batcher, byPartition } from "../worker/batcher.ts";
 import type { StepHost } from "../worker/step-context.ts";
 import { Worker } from "../worker/worker.ts";
 import type { MemoryIndex } from "./memory-index.ts";
+import type { ShadowEvaluator } from "../evaluation/shadow.ts";
 import { Messages } from "./messages.ts";
 import type { FlujoOptions, StartOptions } from "./options.ts";
 import { queueRules } from "./queues.ts";
@@ -33,6 +36,7 @@ import { Waiters } from "./waiters.ts";
 export interface EngineDeps extends Pick<FlujoOptions, "worker" | "at" | "queues"> {
   readonly limitsOf?: LimitsOf;
   readonly backgroundLimits?: Allowance | undefined;
+  readonly shadow?: ShadowEvaluator | undefined;
   readonly store: Store;
   readonly registry: Registry;
   readonly ambient: Ambient;
@@ -55,6 +59,8 @@ export class Engine {
   readonly worker: Worker | undefined;
   readonly schedules: Schedules;
   readonly ambient: Ambient;
+  /** Judges a sample of what this process does. */
+  readonly shadow: ShadowEvaluator | undefined;
   readonly #starts: ReturnType<typeof byPartition<NewRun, CreateOutcome>>;
   readonly #stored = new Set<string>();
   readonly #unsubscribe: () => void;
@@ -77,9 +83,11 @@ export class Engine {
       limitsOf = () => UNLIMITED,
       backgroundLimits,
       index,
+      shadow,
     } = deps;
     this.#index = index;
     this.#limitsOf = limitsOf;
+    this.shadow = shadow;
     this.store = store;
     this.#ephemeral = ephemeral;
     this.#queues = Object.entries(queues).map(([name, options]) => queueRules(name, options));
@@ -111,7 +119,12 @@ export class Engine {
             ...(backgroundLimits && { backgroundLimits }),
             ...(observe && { observe }),
             runsSchedules: !ephemeral,
-            ...(index && { onFacts: (of, facts) => index.take(of, facts) }),
+            ...((index !== undefined || shadow !== undefined) && {
+              onFacts: (of: Resident, facts: readonly Fact[]): void => {
+                index?.take({ run: of.run, flow: of.definition.name }, facts);
+                shadow?.tell(of, facts);
+              },
+            }),
             onRunEnd: (run, end, value) => this.#ended(run, end, value),
             onPark: (run) => this.waiters.nudge(run),
             ...(at && { at }),
@@ -172,6 +185,7 @@ export class Engine {
     this.#unsubscribe();
     await this.worker?.stop();
     await this.#index?.close();
+    await this.shadow?.close();
     this.waiters.close(new FlujoError("CLOSED", "this Flujo was closed before the result came"));
   }
 

@@ -1,6 +1,8 @@
 import { type EndStatus, END_STATUSES } from "../domain/run.ts";
 import type { Definition } from "../definition/definition.ts";
 import type { FlowInput } from "../dsl/flow-type.ts";
+import { type EvaluationPage, listEvaluations } from "../evaluation/evaluations.ts";
+import type { ShadowCounts } from "../evaluation/shadow.ts";
 import { checkInvariants } from "../engine/invariants.ts";
 import { type QueueOptions, queueRules, type QueueView, queueView } from "./queues.ts";
 import type { ScheduleOptions, ScheduleView } from "./schedules.ts";
@@ -67,6 +69,33 @@ export abstract class Operations extends Opened {
   async doctor(): Promise<readonly string[]> {
     const { store, ambient } = await this.engine();
     return checkInvariants(store, { now: ambient.clock.now() });
+  }
+
+  /**
+   * What judges have said of steps and runs, with `sink: "database"`, page by page in the order of the ids of their runs.
+   * Throws OPTION_INVALID. Source: Flujo, evaluations.
+   */
+  async evaluations({
+    runId,
+    limit = 50,
+    cursor,
+  }: {
+    readonly runId?: string;
+    /** 1 to 1,000; default 50. */
+    readonly limit?: number;
+    readonly cursor?: string;
+  } = {}): Promise<EvaluationPage> {
+    const { store } = await this.engine();
+    return listEvaluations(store, {
+      limit,
+      ...(runId !== undefined && { runId }),
+      ...(cursor !== undefined && { cursor }),
+    });
+  }
+
+  /** How many judgements this process has made, lost to a failure, or left out for want of time; undefined where nothing is judged. */
+  async shadowEvalCounts(): Promise<ShadowCounts | undefined> {
+    return (await this.engine()).shadow?.counts;
   }
 
   /** Deletes runs that ended before a time, history and all. Runs that have not ended are never touched. */

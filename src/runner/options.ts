@@ -13,6 +13,7 @@ import type { BudgetOptions } from "./budgets.ts";
 import type { MemoryOptions } from "./memory.ts";
 import type { QueueOptions } from "./queues.ts";
 import type { ReferenceOptions } from "./state-providers.ts";
+import type { ShadowEvalOptions } from "./shadow.ts";
 import type { WorkerOptions } from "../worker/options.ts";
 
 export interface FlujoOptions extends ModelOptions, ReferenceOptions {
@@ -52,6 +53,8 @@ export interface FlujoOptions extends ModelOptions, ReferenceOptions {
   readonly strictHooks?: boolean;
   /** Texts that are found again by what they mean: what steps reach with `memoryOf(ctx)`. Source: Flujo, MemoryManager. */
   readonly memory?: MemoryOptions;
+  /** A judge looks at a sample of what flows do, beside them. Default: what FLUJO_SHADOW_EVAL_* and [shadow_eval] say, else none. */
+  readonly shadowEval?: ShadowEvalOptions;
   /** Shared things that steps reach as `ctx.resources`: clients, pools, settings; with `scoped`, such as are opened and closed. */
   readonly resources?: Readonly<Record<string, unknown>>;
   readonly observers?: readonly Observer[];

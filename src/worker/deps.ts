@@ -4,6 +4,7 @@ import type { Fact } from "../domain/event.ts";
 import type { RunId, WorkerId } from "../domain/ids.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { LimitsOf } from "../engine/new-run.ts";
+import type { Resident } from "../engine/resident.ts";
 import type { Payloads } from "../engine/payloads.ts";
 import type { Registry } from "../engine/registry.ts";
 import type { PolicyRegistry } from "../policies/registry.ts";
@@ -47,8 +48,8 @@ export interface WorkerDeps {
   readonly observe?: (observation: Observation) => void;
   /** Told at once, without a read, when a run ends here. */
   readonly onRunEnd?: (run: RunId, end: RunEnd, value: Wire) => void;
-  /** Told what was recorded, once it is. Must be quick, and never throw. */
-  readonly onFacts?: (of: { readonly run: RunId; readonly flow: string }, facts: readonly Fact[]) => void;
+  /** Told what was recorded, once it is, of a fiber as it is since. Must be quick, and never throw. */
+  readonly onFacts?: (of: Resident, facts: readonly Fact[]) => void;
   /** Told when a fiber of a run waits for somebody outside: the run may be paused now. */
   readonly onPark?: (run: RunId) => void;
   /** A named point in a fiber's life, for fault injection; see `flujo/testing`. */

@@ -320,7 +320,7 @@ export class Driver {
     if (cancel !== undefined) resident.cancel ??= cancel;
     holdings.progressed(resident);
     if (observe !== undefined) for (const told of observations(resident, advance)) observe(told);
-    this.#with.worker.onFacts?.({ run: resident.run, flow: resident.definition.name }, advance.facts);
+    this.#with.worker.onFacts?.(resident, advance.facts);
     const waits = queued.length > 0 && queued.includes(resident.key);
     if (queued.length > 0) this.#noteQueued(resident, advance, waits);
     if (position.kind === "held" && !waits) {

@@ -3,13 +3,13 @@
  * Files directly in src/ are the public doors: they may import anything, and only `cli` may import them.
  *
  * domain ← definition ← {dsl, blueprint, planner, ports} ← {stores, policies, agents, engine, observe, config}
- *        ← worker ← runner ← {server, cli, testing, evaluation}
+ *        ← {worker, evaluation} ← runner ← {server, cli, testing}
  *
  * `planner` and `stores` never see each other: a store saves decisions, it makes none.
  */
 const CONTRACTS = ["ports", "definition", "domain"] as const;
 const WORKER = ["engine", "policies", "observe", "planner", ...CONTRACTS] as const;
-const RUNNER = ["worker", "agents", "stores", "config", "dsl", "blueprint", ...WORKER] as const;
+const RUNNER = ["worker", "evaluation", "agents", "stores", "config", "dsl", "blueprint", ...WORKER] as const;
 
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   domain: [],
@@ -28,7 +28,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runner: RUNNER,
   server: ["runner", ...RUNNER],
   testing: ["runner", ...RUNNER],
-  evaluation: ["runner", ...RUNNER],
+  evaluation: ["agents", "dsl", ...CONTRACTS],
   cli: ["server", "runner", "entry", ...RUNNER],
 };
 
