@@ -103,13 +103,13 @@ async function providerFrom(
   { env, load = importPackage }: ResolveOptions,
 ): Promise<object> {
   const apiKey = packaged.keys.map((key) => env[key]).find((key) => key !== undefined && key !== "");
+  const module = await loaded(packaged, load, apiKey === undefined);
   if (apiKey === undefined) {
     throw new FlujoError(
       "MODEL_KEY_MISSING",
       `set ${packaged.keys.join(" or ")}: models of ${packaged.packageName} need a key`,
     );
   }
-  const module = await loaded(packaged, load);
   const create = callable(module, packaged.create) ?? missing(packaged, packaged.create);
   const baseURL = env[packaged.baseUrl];
   const provider = create({ apiKey, ...(baseURL !== undefined && baseURL !== "" && { baseURL }) });
@@ -120,12 +120,19 @@ async function providerFrom(
 
 const importPackage = async (name: string): Promise<unknown> => (await import(name)) as unknown;
 
-async function loaded({ packageName }: PackagedProvider, load: (name: string) => Promise<unknown>): Promise<object> {
+async function loaded(
+  { packageName, keys }: PackagedProvider,
+  load: (name: string) => Promise<unknown>,
+  needsKey: boolean,
+): Promise<object> {
   try {
     const module = await load(packageName);
     return typeof module === "object" && module !== null ? module : {};
   } catch (error) {
-    throw new FlujoError("DEPENDENCY_MISSING", `this model needs a package: npm i ${packageName}`, { cause: error });
+    const key = needsKey ? `, and a key in ${keys.join(" or ")}` : "";
+    throw new FlujoError("DEPENDENCY_MISSING", `this model needs a package: npm i ${packageName}${key}`, {
+      cause: error,
+    });
   }
 }
 

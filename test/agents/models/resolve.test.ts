@@ -70,6 +70,10 @@ describe("a model by its name", () => {
       code: "DEPENDENCY_MISSING",
       message: expect.stringContaining("npm i @ai-sdk/groq") as string,
     });
+    await expect(resolveModel("groq:llama-3.3-70b-versatile", { env: {} })).rejects.toMatchObject({
+      code: "DEPENDENCY_MISSING",
+      message: expect.stringContaining("npm i @ai-sdk/groq, and a key in GROQ_API_KEY") as string,
+    });
     const old = resolveModel("openai:gpt-4o", { env: { OPENAI_API_KEY: "k" }, load: async () => ({}) });
     await expect(old).rejects.toMatchObject({
       code: "DEPENDENCY_MISSING",
