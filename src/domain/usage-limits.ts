@@ -1,6 +1,7 @@
 import { type Duration, durationMs } from "./duration.ts";
 import { FlujoError } from "./errors.ts";
 import { type Allowance, type Unit, UNITS } from "./quota.ts";
+import { didYouMean } from "./suggest.ts";
 
 /** What a run may use, as people write it. Absent = unlimited. */
 export interface UsageLimits {
@@ -27,10 +28,23 @@ const NAMES: { readonly [Name in Exclude<keyof UsageLimits, "wallTime">]: Unit }
   toolCalls: "toolCalls",
 };
 const names = Object.keys(NAMES) as (keyof typeof NAMES)[];
+const KNOWN: readonly string[] = [...names, "wallTime"];
+
+/** A misspelt limit would be none, and nobody would notice before the bill. */
+function checkNames(limits: UsageLimits, where: string): void {
+  const unknown = Object.keys(limits).find((name) => !KNOWN.includes(name));
+  if (unknown === undefined) return;
+  const known = KNOWN.join(", ");
+  throw new FlujoError(
+    "OPTION_INVALID",
+    `${where}: there is no limit "${unknown}"${didYouMean(unknown, KNOWN)} (there are: ${known})`,
+  );
+}
 
 /** The one place where limits become a quota. Undefined: nothing is limited. Throws OPTION_INVALID. Source: Flujo, P1.1. */
 export function allowanceOf(limits: UsageLimits | undefined, where = "limits"): Allowance | undefined {
   if (limits === undefined) return undefined;
+  checkNames(limits, where);
   const allowance: { [U in Unit]?: number } = {};
   for (const name of names) {
     const amount = limits[name];

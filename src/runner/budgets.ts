@@ -1,4 +1,6 @@
 import type { Ambient } from "../domain/ambient.ts";
+import { FlujoError } from "../domain/errors.ts";
+import { didYouMean } from "../domain/suggest.ts";
 import { allowanceOf, type UsageLimits } from "../domain/usage-limits.ts";
 import type { QuotaLedger } from "../ports/ledger.ts";
 import { patientLedger } from "../worker/patient-ledger.ts";
@@ -42,14 +44,13 @@ function accountIn(account: string, limits: UsageLimits | undefined): Account | 
 
 /**
  * Without options runs share nothing; what workers that had some have left in the accounts is ended all the same. Throws
- * OPTION_INVALID for limits that are none.
+ * OPTION_INVALID for limits that are none, and budgets that do not exist.
  */
 export function sharedBudgets(
   options: BudgetOptions = {},
   { ledger, ambient }: { readonly ledger: QuotaLedger; readonly ambient: Pick<Ambient, "clock" | "random"> },
 ): SharedBudgets {
-  for (const limits of [options.flows ?? {}, options.keys ?? {}])
-    for (const [name, one] of Object.entries(limits)) allowanceOf(one, `budgets.${name}`);
+  checkBudgets(options);
   const isShared = Object.values(options).some((one) => one !== undefined);
   return {
     ledger: patientLedger(ledger, ambient),
@@ -59,5 +60,26 @@ export function sharedBudgets(
         : NO_ACCOUNTS,
   };
 }
+
+const SCOPES: readonly (keyof BudgetOptions)[] = ["flows", "keys", "day", "keyDay"];
+
+/** Before the first run, not at its first call. */
+function checkBudgets({ flows = {}, keys = {}, day, keyDay, ...others }: BudgetOptions): void {
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw invalid(`there is no budget "${unknown}"${didYouMean(unknown, SCOPES)}`);
+  const all: (readonly [where: string, limits: UsageLimits | undefined])[] = [
+    ...Object.entries(flows).map(([name, limits]) => [`budgets.flows.${name}`, limits] as const),
+    ...Object.entries(keys).map(([name, limits]) => [`budgets.keys.${name}`, limits] as const),
+    ["budgets.day", day],
+    ["budgets.keyDay", keyDay],
+  ];
+  for (const [where, limits] of all) {
+    allowanceOf(limits, where);
+    if (limits?.wallTime !== undefined)
+      throw invalid(`${where}.wallTime: only a run has a wall time; give it to \`limits\``);
+  }
+}
+
+const invalid = (message: string): FlujoError => new FlujoError("OPTION_INVALID", message);
 
 const NO_ACCOUNTS: readonly Account[] = Object.freeze([]);
