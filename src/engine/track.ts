@@ -121,7 +121,10 @@ export class Track {
   /** A line that is about to begin: unless it was stopped there, or could not go on. */
   begun(): Happened {
     const tip = this.#tip;
-    if (tip?.type === "cancel.requested") return this.cancelled() ?? { type: "began" };
+    if (tip?.type === "cancel.requested") {
+      const { settled = [] } = this.#spending(tip, this.next) ?? {};
+      return { type: "cancelled", reason: this.#give(tip).reason, settled };
+    }
     if (tip?.type === "node.failed" && BROKEN.has(tip.failure.code)) return this.#brokenBy(tip);
     return { type: "began" };
   }

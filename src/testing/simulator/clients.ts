@@ -62,12 +62,14 @@ export class Clients {
     if (flow === undefined) return;
     const { startAt } = this.#random.chance(0.1) ? { startAt: this.#cluster.loop.now + 700 } : { startAt: undefined };
     const { key } = this.#random.chance(0.5) ? { key: this.#random.pick(["red", "blue"]) } : { key: undefined };
+    const limits = this.#cluster.money?.limits();
     this.#ask(
       (member) =>
         member.engine.start(flow, input, {
           id,
           ...(startAt !== undefined && { startAt }),
-          ...(key !== undefined && { lane: key }),
+          ...(key !== undefined && { key }),
+          ...(limits !== undefined && { limits }),
         }),
       () => {
         this.#unstarted -= 1;

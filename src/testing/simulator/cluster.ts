@@ -1,6 +1,7 @@
 import { NonRetryableError, RetryAfter } from "../../domain/errors.ts";
 import type { Fingerprint, WorkerId } from "../../domain/ids.ts";
 import type { Definition } from "../../definition/definition.ts";
+import type { AgentContext } from "../../agents/agent-context.ts";
 import type { StepContext } from "../../dsl/context.ts";
 import { Registry } from "../../engine/registry.ts";
 import type { QueueRules } from "../../ports/queue-rules.ts";
@@ -15,6 +16,7 @@ import { type Call, faultyStore } from "./faulty-store.ts";
 import type { SimulatedHost } from "./flows.ts";
 import { Ledger } from "./ledger.ts";
 import { SimulationLoop } from "./loop.ts";
+import { Money } from "./money.ts";
 import { Oracle } from "./oracle.ts";
 import { Places } from "./places.ts";
 import { SimulatedProcess } from "./process.ts";
@@ -33,6 +35,8 @@ export interface ClusterOptions {
   readonly flows: readonly Definition[];
   /** How many of the last actions are kept, to be shown when something breaks. */
   readonly show: number;
+  /** Whether steps pay for what they do. */
+  readonly money?: boolean;
   /** A broken commit, to prove that the simulator sees it. */
   readonly commit?: (tables: Tables, world: MutantWorld) => Commit;
 }
@@ -62,13 +66,14 @@ export class Cluster {
   readonly oracle: Oracle;
   readonly places: Places;
   readonly ledger: Ledger;
+  readonly money: Money | undefined;
   readonly #work: Random;
   readonly #startedAt: number;
   #members: Member[] = [];
   #named = 0;
   violation: Error | undefined;
 
-  constructor({ seed, flows, show, commit }: ClusterOptions) {
+  constructor({ seed, flows, show, commit, money = false }: ClusterOptions) {
     this.trace = new Trace(show);
     this.random = seededRandom(seed);
     this.weather = new Weather(this.random.fork());
@@ -92,6 +97,10 @@ export class Cluster {
       isRecorded: (run, purpose, path, visit) => this.#isRecorded(run, purpose, path, visit),
       troubles: () => this.weather.troubles,
     });
+    const { tables } = this;
+    const now = (): number => this.loop.now;
+    const guard = (action: () => void): void => this.guard(action);
+    this.money = money ? new Money({ tables, now, guard, random: this.random.fork() }) : undefined;
   }
 
   get members(): readonly Member[] {
@@ -103,8 +112,8 @@ export class Cluster {
     return this.#members.filter(({ process, open }) => open && process.runs);
   }
 
-  note(who: string, what: string): void {
-    this.trace.add(this.loop.now - this.#startedAt, who, what);
+  note(who: string, what: string | (() => string)): void {
+    this.trace.add(this.loop.now - this.#startedAt, who, typeof what === "string" ? () => what : what);
   }
 
   /** Runs a callback of the simulation itself; the first violation is kept and ends the world. */
@@ -133,7 +142,9 @@ export class Cluster {
     });
     const registry = new Registry();
     for (const flow of this.flows) registry.register(flow);
-    const resources: SimulatedHost = { execute: (ctx, input, purpose) => this.#execute(member, ctx, input, purpose) };
+    const resources: SimulatedHost = {
+      execute: (ctx, input, purpose) => this.#execute(member, ctx, input, purpose),
+    };
     const engine = new Engine({
       store: watched(store, (epoch) => {
         member.epoch = epoch;
@@ -145,6 +156,7 @@ export class Cluster {
         resources: new Resources({ ...resources }, () => undefined),
         logger: SILENT,
         emit: () => undefined,
+        ...(this.money && { agency: this.money.agency(process, store) }),
       },
       observe: undefined,
       worker: {
@@ -206,10 +218,11 @@ export class Cluster {
           : apply();
       if (!READS.has(call.operation)) this.#look(call.operation, answering);
       const answer = await answering;
-      if (!QUIET.has(call.operation)) this.note(call.process, `${describeCall(call)} → ${describeAnswer(answer)}`);
+      if (!QUIET.has(call.operation))
+        this.note(call.process, () => `${describeCall(call)} → ${describeAnswer(answer)}`);
       return answer;
     } catch (error) {
-      this.note(call.process, `${describeCall(call)} → ${String(error)}`);
+      this.note(call.process, () => `${describeCall(call)} → ${String(error)}`);
       if (error instanceof Violation) this.violation ??= error;
       throw error;
     }
@@ -252,7 +265,7 @@ export class Cluster {
         wanted: () => !signal.aborted,
       });
     });
-    this.note(process.name, `runs ${purpose} ${ctx.run.id} ${path}#${visit} attempt ${attempt}`);
+    this.note(process.name, () => `runs ${purpose} ${ctx.run.id} ${path}#${visit} attempt ${attempt}`);
     const kind = work.next();
     const result = work.int(0, 1_000);
     const change = work.chance(0.2) ? `c${work.int(0, 2)}` : undefined;
@@ -266,6 +279,12 @@ export class Cluster {
       if (kind < 0.14) return undefined;
       return kind < 0.142 ? LARGE : result;
     };
+    // Every step is given what agents need, and only those look at it.
+    if (this.money !== undefined)
+      return this.money
+        .pay(ctx as AgentContext, process)
+        .finally(over)
+        .then(finish);
     const takes = work.next();
     if (takes < 0.5) return finish();
     if (takes < 0.65) return Promise.resolve().then(finish);

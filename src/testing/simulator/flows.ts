@@ -25,6 +25,9 @@ const execute =
   (input: unknown, ctx: StepContext): unknown =>
     (ctx.resources as unknown as SimulatedHost).execute(ctx, input, purpose);
 
+/** The step of a flow that is written by hand. */
+export const pay: (input: unknown, ctx: StepContext) => unknown = execute("step");
+
 /** A number from any value: what predicates look at. */
 const numberOf = (value: unknown): number => {
   const text = JSON.stringify(value) ?? "";

@@ -1,18 +1,22 @@
 import { childFiber, type FiberKey, placeOf, ROOT_FIBER } from "../../domain/ids.ts";
 import type { Fact } from "../../domain/event.ts";
 import { sameWire } from "../../domain/canonical.ts";
+import type { Quota } from "../../domain/quota.ts";
 import { isBlobRef, type Wire } from "../../domain/wire.ts";
 import type { Definition } from "../../definition/definition.ts";
 import { asideOf, fiberOf, stateOf } from "../../engine/fiber-codec.ts";
-import { lasting, rebuild, type Row } from "../../engine/rebuild.ts";
+import { bornAs, lasting, rebuild, type Row } from "../../engine/rebuild.ts";
 import { fiberOfFacts } from "../../engine/stored-facts.ts";
-import { type Fiber, newFiber } from "../../planner/fiber.ts";
+import type { Fiber } from "../../planner/fiber.ts";
 import { begun, fold } from "../../planner/fold.ts";
 import { bornChild } from "../../planner/fork.ts";
 import type { EventRecord } from "../../ports/store.ts";
 import type { FiberRow, RunRow } from "../../stores/memory/rows.ts";
 import type { Tables } from "../../stores/memory/tables.ts";
 import { Violation } from "./trace.ts";
+
+/** What a store would change of a history by mistake is its end. */
+const LOOKED_AT = 3;
 
 interface Shadowed {
   readonly parent: { readonly key: FiberKey; readonly fork: number } | undefined;
@@ -32,7 +36,7 @@ export class Shadow {
   readonly #blobs: Tables["blobs"];
   #retried = false;
   readonly #input: Wire;
-  #seen: readonly EventRecord[] = [];
+  readonly #seen: EventRecord[] = [];
   #ended: string | undefined;
 
   constructor(definition: Definition, run: RunRow, blobs: Tables["blobs"]) {
@@ -52,10 +56,8 @@ export class Shadow {
     const run = this.#run;
     if (run.input !== this.#input) this.#fail("its input was changed (I6)");
     const { events } = run;
-    if (
-      events.length < this.#seen.length ||
-      this.#seen.some((event, i) => i >= this.#seen.length - 3 && events[i] !== event)
-    )
+    const last = Math.max(0, this.#seen.length - LOOKED_AT);
+    if (events.length < this.#seen.length || this.#seen.slice(last).some((event, i) => events[last + i] !== event))
       this.#fail("its history was changed (I6)");
     this.#takeAll(events);
     for (const row of run.fibers.values()) this.#compare(row);
@@ -71,7 +73,7 @@ export class Shadow {
     if (beginning >= this.#seen.length) this.#restart();
     for (let i = Math.max(this.#seen.length, beginning + 1); i < events.length; i++)
       this.#take(events[i] as EventRecord, events[i - 1]);
-    this.#seen = events.slice();
+    for (let i = this.#seen.length; i < events.length; i++) this.#seen.push(events[i] as EventRecord);
   }
 
   /** The same from scratch, the way a revived run is rebuilt. */
@@ -86,6 +88,11 @@ export class Shadow {
       if (!same)
         this.#fail(`rebuilding fiber ${key} from its history gives another state than folding it step by step`);
     }
+  }
+
+  /** What the run has left to spend, by its first fiber. */
+  get quota(): Quota | undefined {
+    return this.#fibers.get(ROOT_FIBER)?.fiber.quota;
   }
 
   /** The history with its large values in place. */
@@ -177,14 +184,7 @@ export class Shadow {
   #born(key: FiberKey, fact: Fact): Shadowed {
     if (key !== ROOT_FIBER || fact.type !== "run.started")
       return this.#fail(`fiber ${key} acted before it was born (I1)`);
-    const { deadlineAt, queue, priority } = fact;
-    const start = {
-      root: true,
-      ...(deadlineAt !== undefined && { deadlineAt }),
-      ...(queue !== undefined && { queue }),
-      ...(priority !== undefined && { priority }),
-    };
-    return { parent: undefined, fiber: newFiber({ path: this.definition.root.path, visit: "" }, start) };
+    return { parent: undefined, fiber: bornAs(this.definition, fact) };
   }
 
   #compare(row: FiberRow): void {

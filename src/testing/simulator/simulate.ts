@@ -1,6 +1,7 @@
 import type { Definition } from "../../definition/definition.ts";
 import type { Fact } from "../../domain/event.ts";
 import { checkInvariants } from "../../engine/invariants.ts";
+import { lasting } from "../../engine/rebuild.ts";
 import { seededRandom } from "../random.ts";
 import { Clients } from "./clients.ts";
 import { Cluster, type ClusterOptions } from "./cluster.ts";
@@ -15,6 +16,8 @@ export interface SimulationOptions extends Pick<ClusterOptions, "commit"> {
   readonly flows?: readonly Definition[];
   /** Whether queues have rules. Default: drawn from the seed, one world in eight. */
   readonly governed?: boolean;
+  /** Whether steps pay for what they do, within limits of runs and of what runs share; then it begins with 4 processes. Default false. */
+  readonly money?: boolean;
   /** How many of the last actions a failure shows. Default 40. */
   readonly show?: number;
 }
@@ -31,6 +34,8 @@ export interface SimulationReport {
   readonly virtualMs: number;
   /** Claims under the rules of a governed queue. */
   readonly admitted: number;
+  /** Calls of models and tools that were charged for. */
+  readonly calls: number;
   /** How often each kind of fact was recorded. */
   readonly facts: ReadonlyMap<string, number>;
 }
@@ -47,15 +52,22 @@ export async function simulate({
   flows,
   governed,
   commit,
+  money = false,
   show = 40,
 }: SimulationOptions): Promise<SimulationReport> {
   const random = seededRandom(seed * 2_654_435_761);
   const chosen = flows ?? Array.from({ length: random.int(1, 3) }, () => simulatedFlow(random.int(0, FLOWS - 1)));
-  const cluster = new Cluster({ seed: random.int(0, 2 ** 32 - 1), flows: chosen, show, ...(commit && { commit }) });
+  const cluster = new Cluster({
+    seed: random.int(0, 2 ** 32 - 1),
+    flows: chosen,
+    show,
+    money,
+    ...(commit && { commit }),
+  });
   const { loop, weather } = cluster;
   const startedAt = loop.now;
   const clients = new Clients(cluster);
-  for (let i = random.int(1, 3); i > 0; i--) cluster.boot();
+  for (let i = money ? 4 : random.int(1, 3); i > 0; i--) cluster.boot();
   const rules = random.fork();
   const isGoverned = governed ?? rules.chance(0.125);
   clients.begin(isGoverned ? random.int(3, 8) : random.int(1, 4)); // so many that they wait for one another
@@ -83,6 +95,7 @@ export async function simulate({
     troubles: weather.troubles,
     virtualMs: loop.now - startedAt,
     admitted: cluster.places.admitted,
+    calls: (cluster.money?.bank.calls ?? 0) + (cluster.money?.bank.toolCalls ?? 0),
     facts: factsOf(cluster),
   };
 }
@@ -177,6 +190,7 @@ async function conclude(cluster: Cluster, clients: Clients, over: boolean): Prom
     const [unheard] = clients.unheard;
     if (unheard !== undefined) throw new Violation(`nobody told those who wait for ${unheard} that it has ended`);
   });
+  await closeBooks(cluster);
   const unsound = await checkInvariants(store, { now: loop.now });
   cluster.guard(() => {
     if (unsound.length > 0) throw new Violation(unsound.join("\n"));
@@ -185,6 +199,18 @@ async function conclude(cluster: Cluster, clients: Clients, over: boolean): Prom
   cluster.guard(() => {
     if (otherwise !== undefined) throw new Violation(otherwise);
   });
+}
+
+/** What was spent, once no run spends any more. */
+async function closeBooks(cluster: Cluster): Promise<void> {
+  const { money, tables, oracle, store } = cluster;
+  if (money === undefined) return;
+  const balances = await store.balances();
+  const closings = [...tables.runs.values()].map((run) => {
+    const shadow = oracle.shadow(run);
+    return { run, rows: lasting(shadow.definition, shadow.rows()), root: shadow.quota };
+  });
+  cluster.guard(() => money.bank.close(closings, balances));
 }
 
 function tell(cluster: Cluster, seed: number): string {
