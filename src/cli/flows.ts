@@ -28,6 +28,25 @@ async function flowsOf(shell: Shell, path: string): Promise<readonly Definition[
   });
 }
 
+/** How a module is imported for one of its flows, and what the flow is called then. */
+export async function exportedAs(
+  shell: Shell,
+  path: string,
+  flow: Definition,
+): Promise<{ readonly imported: string; readonly expression: string }> {
+  for (const [name, value] of exportsOf(await imported(shell, shell.file(path)))) {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [];
+    const index = list.indexOf(flow);
+    if (value !== flow && index < 0) continue;
+    const called = name === "default" ? "flow" : name;
+    return {
+      imported: name === "default" ? called : `{ ${name} }`,
+      expression: value === flow ? called : `${called}[${index}]`,
+    };
+  }
+  throw new FlujoError("MODULE_WITHOUT_FLOW", `${path} does not export ${titleOf(flow)} under a name`);
+}
+
 /** A CommonJS module (also TypeScript in a package that is not `"type": "module"`) arrives as the default export of itself. */
 function exportsOf(module: object): [name: string, value: unknown][] {
   const whole = "default" in module ? module.default : undefined;

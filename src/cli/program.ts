@@ -1,8 +1,10 @@
 import { Command } from "commander";
 import { answerCommand, type AnswerCommandOptions } from "./commands/answer.ts";
 import { forkCommand, type ForkCommandOptions, retryCommand } from "./commands/again.ts";
+import { budgetsShowCommand } from "./commands/budgets.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { exportCommand } from "./commands/export.ts";
 import { getCommand } from "./commands/get.ts";
 import { migrateCommand, type MigrateCommandOptions } from "./commands/migrate.ts";
 import { queueFreeCommand, queuesCommand, queueSetCommand, type QueueSetOptions } from "./commands/queues.ts";
@@ -19,8 +21,10 @@ import { historyCommand } from "./commands/history.ts";
 import { listCommand, type ListCommandOptions } from "./commands/list.ts";
 import { mockLlmCommand, type MockLlmOptions } from "./commands/mock-llm.ts";
 import { pruneCommand, type PruneCommandOptions } from "./commands/prune.ts";
+import { replayCommand, type ReplayCommandOptions } from "./commands/replay.ts";
 import { runCommand, type RunCommandOptions } from "./commands/run.ts";
 import { signalCommand, type SignalCommandOptions } from "./commands/signal.ts";
+import { usageCommand } from "./commands/usage.ts";
 import { whyCommand } from "./commands/why.ts";
 import { workerCommand, type WorkerCommandOptions } from "./commands/worker.ts";
 import type { Io } from "./io.ts";
@@ -46,6 +50,7 @@ export function createProgram(io: Io, execute: Execute): Command {
     .addHelpText("after", EXIT_CODES);
   addWork(program, execute);
   addLook(program, execute);
+  addRecords(program, execute);
   addAct(program, execute);
   addQueues(program, execute);
   addSchedules(program, execute);
@@ -135,6 +140,27 @@ function addLook(program: Command, execute: Execute): void {
     .action((file: string, options: GraphCommandOptions & Common) =>
       execute(options, (shell) => graphCommand(shell, file, options)),
     );
+}
+
+function addRecords(program: Command, execute: Execute): void {
+  add(program, "export <run>", "write a whole run as JSON, to be replayed where its store is not")
+    .option("-o, --out <file>", "into this file instead of stdout")
+    .action((run: string, options: { readonly out?: string } & Common) =>
+      execute(options, (shell) => exportCommand(shell, run, options)),
+    );
+  add(program, "replay <trace>", "run a run or an exported file once more from its record: nothing outside is called")
+    .requiredOption("-f, --flow <file>", "the file that exports its flow")
+    .option("--as-test <file>", "also write a vitest that replays the exported file")
+    .action((trace: string, options: ReplayCommandOptions & Common) =>
+      execute(options, (shell) => replayCommand(shell, trace, options)),
+    );
+  add(program, "usage <run>", "show what a run has spent").action((run: string, options: Common) =>
+    execute(options, (shell) => usageCommand(shell, run)),
+  );
+  const budgets = program.command("budgets").description("show what flujo.toml lets runs use");
+  add(budgets, "show <flow>", "show the limits of a flow, and where they are written").action(
+    (flow: string, options: Common) => execute(options, (shell) => budgetsShowCommand(shell, flow)),
+  );
 }
 
 function addAct(program: Command, execute: Execute): void {
