@@ -15,6 +15,8 @@ export interface FailureContext {
   readonly model: Who;
   /** What the failed call used all the same: half a stream is billed too. */
   readonly usage?: ModelUsage;
+  /** What the provider was sent to let the call in: its errors may repeat that. */
+  readonly secrets?: readonly string[];
   /** Milliseconds since the epoch, for a Retry-After that names a date. Default: the system's clock. */
   readonly now?: () => number;
 }
@@ -31,9 +33,9 @@ interface Thrown {
 }
 
 /** The error to throw for whatever a provider threw. Errors of flujo stay what they are. */
-export function modelFailure(thrown: unknown, { model, usage, now = Date.now }: FailureContext): FlujoError {
+export function modelFailure(thrown: unknown, { model, usage, secrets, now = Date.now }: FailureContext): FlujoError {
   if (thrown instanceof FlujoError) return thrown;
-  const { name, reason, status, retryAfter, retryAfterMs } = look(thrown);
+  const { name, reason, status, retryAfter, retryAfterMs } = look(thrown, secrets);
   const code = codeFor(name, status);
   const said = status === undefined ? reason : `${status} ${reason}`;
   const details = { provider: model.provider, model: model.id, ...(status !== undefined && { status }) };
@@ -100,11 +102,11 @@ function codeFor(name: string, status: number | undefined): ErrorCode {
   return status < 400 ? "MODEL_ANSWER_UNREADABLE" : "MODEL_REFUSED";
 }
 
-function look(thrown: unknown): Thrown {
+function look(thrown: unknown, secrets: readonly string[] = []): Thrown {
   if (typeof thrown !== "object" || thrown === null) {
     return {
       name: "",
-      reason: shorten(String(thrown)),
+      reason: shorten(String(thrown), secrets),
       status: undefined,
       retryAfter: undefined,
       retryAfterMs: undefined,
@@ -114,7 +116,7 @@ function look(thrown: unknown): Thrown {
   const status = [read(thrown, "statusCode"), read(thrown, "status")].find((found) => Number.isInteger(found));
   return {
     name: text(read(thrown, "name")) ?? "",
-    reason: reasonOf(thrown),
+    reason: shorten(reasonOf(thrown), secrets),
     status: typeof status === "number" ? status : undefined,
     retryAfter: header(headers, "retry-after"),
     retryAfterMs: header(headers, "retry-after-ms"),
@@ -129,12 +131,12 @@ function reasonOf(thrown: object): string {
       ? (text(read(cause, "code")) ?? text(read(cause, "message")))
       : undefined;
   const said = text(read(thrown, "message")) ?? text(read(thrown, "name")) ?? "no reason given";
-  return shorten(why === undefined || said.includes(why) ? said : `${said} (${why})`);
+  return why === undefined || said.includes(why) ? said : `${said} (${why})`;
 }
 
 /** One line, without keys, short enough for a log. */
-export function shorten(reason: string): string {
-  const [line = ""] = withoutKeys(reason).trim().split("\n");
+export function shorten(reason: string, secrets: readonly string[] = []): string {
+  const [line = ""] = withoutKeys(reason, secrets).trim().split("\n");
   return line.length > MAX_REASON_CHARACTERS ? `${line.slice(0, MAX_REASON_CHARACTERS)}…` : line;
 }
 

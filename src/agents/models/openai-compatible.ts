@@ -39,7 +39,7 @@ export function openAiCompatible(options: OpenAiCompatibleOptions): Model {
           : await stream(endpoint, request, asking);
       } catch (error) {
         if (asking.signal.aborted) throw asking.signal.reason;
-        throw modelFailure(error, { model: endpoint.model });
+        throw modelFailure(error, endpoint);
       }
     },
   };
@@ -58,6 +58,7 @@ function endpointOf({
     model: { provider, id: model, ...(price && { price }) },
     baseUrl,
     headers: { ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }), ...headers },
+    secrets: [...(apiKey === undefined ? [] : [apiKey]), ...Object.values(headers)],
     fetch: fetch ?? globalThis.fetch,
   };
 }
@@ -110,7 +111,7 @@ async function stream(endpoint: Endpoint, request: ModelRequest, options: Genera
       outputTokens: estimateTokens(reader.received),
       estimated: true,
     } as const;
-    throw modelFailure(error, { model: endpoint.model, usage });
+    throw modelFailure(error, { ...endpoint, usage });
   }
 }
 
@@ -128,7 +129,7 @@ export function openAiCompatibleEmbedder(options: OpenAiCompatibleOptions): Embe
         return embeddings(texts, await json(response, signal));
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        throw modelFailure(error, { model: endpoint.model });
+        throw modelFailure(error, endpoint);
       }
     },
   };

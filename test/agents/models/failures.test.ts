@@ -98,6 +98,8 @@ describe("the message of a failure", () => {
     "bad header Authorization: Bearer abc.def.ghi",
     "url?api_key=verysecretvalue&x=1",
     "key AIzaSyA1234567890abcdef is invalid",
+    "cannot fetch http://user:verysecretword@host/v1/chat/completions",
+    "token 1234567890abcdef1234567890abcdef is bad",
   ])("holds no key: %s", (message) => {
     const text = JSON.stringify(failureFrom(failure(api(401, { message }))));
     expect(text).toContain("[secret]");

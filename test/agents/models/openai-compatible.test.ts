@@ -293,3 +293,25 @@ describe("an embedder", () => {
     });
   });
 });
+
+describe("an error of a server", () => {
+  it("does not repeat what it was sent to let the call in, whatever that looks like", async () => {
+    const fetch = async (_: unknown, { headers }: RequestInit = {}): Promise<Response> =>
+      Response.json({ error: { message: `who is ${JSON.stringify(headers)}?` } }, { status: 401 });
+    const own = {
+      baseUrl: "http://localhost/v1",
+      model: "m",
+      apiKey: "open sesame",
+      headers: { "x-key": "let me in" },
+      fetch,
+    };
+    for (const streamed of [true, false]) {
+      const failed = ask(openAiCompatible(own), streamed);
+      await expect(failed).rejects.toMatchObject({
+        code: "MODEL_REFUSED",
+        message: expect.stringContaining("[secret]"),
+      });
+      await expect(failed).rejects.toMatchObject({ message: expect.not.stringMatching(/sesame|let me in/) });
+    }
+  });
+});

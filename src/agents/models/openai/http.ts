@@ -8,6 +8,8 @@ export interface Endpoint {
   /** Up to and with `/v1`. */
   readonly baseUrl: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Of the headers, what nobody may read. */
+  readonly secrets: readonly string[];
   readonly fetch: typeof globalThis.fetch;
 }
 
