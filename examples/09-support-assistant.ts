@@ -104,3 +104,7 @@ if (result.status !== "completed") throw new Error(`the conversation ${result.st
 console.log("transcript", result.output);
 console.log("sent to   ", sent);
 if (shown.some((text) => text.includes("ada@example.org"))) throw new Error("the model was shown an address");
+
+const replayed = await flujo.replayFromTrace(result.runId, support);
+console.log(`replayed   ${replayed.identical ? "offline, byte for byte the same" : replayed.differences.join("\n")}`);
+if (!replayed.identical) throw new Error("the conversation went another way");
