@@ -25,7 +25,7 @@ const byWords: Embedder = {
 };
 
 function directionOf(text: string): number[] {
-  const vector = new Array<number>(DIMENSIONS).fill(0);
+  const vector = Array.from({ length: DIMENSIONS }, () => 0);
   for (const word of text.toLowerCase().match(/[a-z]{4,}/g) ?? ["nothing"]) {
     let hash = 7;
     for (const character of word) hash = (hash * 31 + character.charCodeAt(0)) % DIMENSIONS;
@@ -52,6 +52,9 @@ const index = flow("index", { version: "1" })
   )
   .step("count", (counts) => counts.reduce((sum, one) => sum + one, 0))
   .build();
+
+const nameIn = (metadata: Readonly<Record<string, unknown>>): string =>
+  typeof metadata["name"] === "string" ? metadata["name"] : "";
 
 interface Asked {
   readonly question: string;
@@ -85,7 +88,7 @@ const ask = flow("ask", { version: "1" })
     const matches = await memoryOf(ctx).retrieve(question, { limit: 3 });
     return {
       question,
-      found: matches.map(({ text = "", metadata }) => ({ name: String(metadata["name"]), text: text.slice(0, 500) })),
+      found: matches.map(({ text = "", metadata }) => ({ name: nameIn(metadata), text: text.slice(0, 500) })),
     };
   })
   .agent("answer", librarian, { cache: { scope: "store", ttl: "1 day" } })
