@@ -84,7 +84,7 @@ export { defaultJudge, type JudgeFunction, type ShadowJudge } from "./evaluation
 export type { ShadowSample } from "./evaluation/sample.ts";
 export type { Evaluation, EvaluationPage } from "./evaluation/evaluations.ts";
 export type { ShadowCounts } from "./evaluation/shadow.ts";
-export type { Verdict } from "./evaluation/verdict.ts";
+export type { ShadowVerdict } from "./evaluation/verdict.ts";
 export type { ShadowEvalOptions } from "./runner/shadow.ts";
 
 // Refer to what is too large for a run

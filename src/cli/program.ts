@@ -1,9 +1,18 @@
 import { Command } from "commander";
 import { answerCommand, type AnswerCommandOptions } from "./commands/answer.ts";
 import { forkCommand, type ForkCommandOptions, retryCommand } from "./commands/again.ts";
+import {
+  backgroundCleanCommand,
+  backgroundListCommand,
+  type BackgroundListOptions,
+  backgroundResumeCommand,
+  type BackgroundResumeOptions,
+  backgroundRetryCommand,
+} from "./commands/background.ts";
 import { budgetsShowCommand } from "./commands/budgets.ts";
 import { cancelCommand } from "./commands/cancel.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { evaluationsCommand, type EvaluationsOptions } from "./commands/evaluations.ts";
 import { exportCommand } from "./commands/export.ts";
 import { getCommand } from "./commands/get.ts";
 import { migrateCommand, type MigrateCommandOptions } from "./commands/migrate.ts";
@@ -54,6 +63,7 @@ export function createProgram(io: Io, execute: Execute): Command {
   addAct(program, execute);
   addQueues(program, execute);
   addSchedules(program, execute);
+  addBackground(program, execute);
   addCare(program, execute);
   return program;
 }
@@ -233,6 +243,40 @@ function addSchedules(program: Command, execute: Execute): void {
   add(schedules, "resume <id>", "go on with the next tick").action((id: string, options: Common) =>
     execute(options, (shell) => schedulePauseCommand(shell, id, false)),
   );
+}
+
+function addBackground(program: Command, execute: Execute): void {
+  const background = program
+    .command("background")
+    .description("show failed tasks in the background, or go on with them");
+  addDefault(background, "list", "show tasks that failed")
+    .option("-p, --parent <run>", "only those that this run launched")
+    .option("--hours <count>", "launched within so many hours; default 24")
+    .action((options: BackgroundListOptions & Common) =>
+      execute(options, (shell) => backgroundListCommand(shell, options)),
+    );
+  add(background, "resume <task>", "put a failed task back to work here, and wait for it")
+    .requiredOption("--file <file>", "the file that exports the flow that launched it")
+    .option("-i, --input <json>", "another input: the task goes on as a new run")
+    .action((task: string, options: BackgroundResumeOptions & Common) =>
+      execute(options, (shell) => backgroundResumeCommand(shell, task, options)),
+    );
+  add(background, "retry <parent>", "put all failed tasks of a run back to work here, and wait for them")
+    .requiredOption("--file <file>", "the file that exports the flow that launched them")
+    .option("--max-retries <count>", "leave alone what has been retried so often; default 3")
+    .action((parent: string, options: { readonly file: string; readonly maxRetries?: string } & Common) =>
+      execute(options, (shell) => backgroundRetryCommand(shell, parent, options)),
+    );
+  add(background, "clean", "cancel tasks that have not ended for long")
+    .option("--hours <count>", "launched longer ago than this; default 24")
+    .action((options: { readonly hours?: string } & Common) =>
+      execute(options, (shell) => backgroundCleanCommand(shell, options)),
+    );
+  add(program, "evaluations", "show what judges have said of steps and runs")
+    .option("-r, --run <run>", "of this run")
+    .option("-l, --limit <count>", "at most so many, 1 to 1000; default 50")
+    .option("--cursor <cursor>", "what follows an earlier page")
+    .action((options: EvaluationsOptions & Common) => execute(options, (shell) => evaluationsCommand(shell, options)));
 }
 
 function addCare(program: Command, execute: Execute): void {

@@ -2,7 +2,7 @@ import { sha256 } from "../domain/sha256.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { ItemStore } from "../ports/items.ts";
 import type { ShadowSample } from "./sample.ts";
-import type { Verdict } from "./verdict.ts";
+import type { ShadowVerdict } from "./verdict.ts";
 
 const COLLECTION = "evaluations";
 
@@ -24,7 +24,11 @@ export interface EvaluationPage {
   readonly next?: string;
 }
 
-export function evaluationOf(sample: ShadowSample, { score, reasoning, criteria }: Verdict, now: number): Evaluation {
+export function evaluationOf(
+  sample: ShadowSample,
+  { score, reasoning, criteria }: ShadowVerdict,
+  now: number,
+): Evaluation {
   const { runId, step, visit, flow, success } = sample;
   return {
     runId,

@@ -3,12 +3,12 @@ import type { Definition } from "../definition/definition.ts";
 import { flow } from "../dsl/flow.ts";
 import type { Model } from "../ports/model.ts";
 import type { ShadowSample } from "./sample.ts";
-import { VERDICT, type Verdict } from "./verdict.ts";
+import { VERDICT, type ShadowVerdict } from "./verdict.ts";
 
 /** A judge in code. What it gives is checked like what a model says. */
 export type JudgeFunction = (sample: ShadowSample, about: { readonly signal: AbortSignal }) => unknown;
 /** An agent, whose answer is a verdict, or a function. */
-export type ShadowJudge = Agent<ShadowSample, Verdict> | JudgeFunction;
+export type ShadowJudge = Agent<ShadowSample, ShadowVerdict> | JudgeFunction;
 
 const MAX_SHOWN_CHARACTERS = 20_000; // what is judged is shown whole where that is no more than about 5,000 tokens
 
@@ -17,7 +17,7 @@ Give it a score from 0 (useless or harmful) to 1 (as good as it can be), the rea
 for the criteria correctness, completeness and clarity. A failure scores 0 unless it was the right answer to what was asked.`;
 
 /** The judge that is asked when no other is given: a model, with a prompt for any kind of work. */
-export const defaultJudge = (model: string | Model): Agent<ShadowSample, Verdict> =>
+export const defaultJudge = (model: string | Model): Agent<ShadowSample, ShadowVerdict> =>
   agent<ShadowSample, typeof VERDICT>({
     name: "shadow-judge",
     model,

@@ -5,7 +5,7 @@ import { decode, type Wire } from "../domain/wire.ts";
 import type { Definition } from "../definition/definition.ts";
 import { type Evaluation, evaluationOf } from "./evaluations.ts";
 import { isSampled, type ShadowSample, WHOLE_RUN } from "./sample.ts";
-import type { Verdict } from "./verdict.ts";
+import type { ShadowVerdict } from "./verdict.ts";
 
 export interface ShadowRules {
   readonly sampleRate: number;
@@ -27,7 +27,7 @@ export interface Committed {
 }
 
 export interface ShadowDeps extends ShadowRules {
-  readonly judge: (sample: ShadowSample) => Promise<Verdict>;
+  readonly judge: (sample: ShadowSample) => Promise<ShadowVerdict>;
   readonly keep: (evaluation: Evaluation) => void | Promise<void>;
   /** Of a run that has ended. */
   readonly stepsOf: (run: string) => Promise<NonNullable<ShadowSample["steps"]>>;

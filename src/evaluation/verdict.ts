@@ -1,7 +1,7 @@
 import type { Schema } from "../domain/schema.ts";
 
 /** What a judge says of one output. */
-export interface Verdict {
+export interface ShadowVerdict {
   /** 0 = useless, 1 = as good as it can be. */
   readonly score: number;
   readonly reasoning: string;
@@ -28,13 +28,13 @@ interface Described<Out> extends Schema<unknown, Out> {
 }
 
 /** Reasons and criteria may be missing: the score is what is asked for. */
-export const VERDICT: Described<Verdict> = {
+export const VERDICT: Described<ShadowVerdict> = {
   "~standard": {
     version: 1,
     vendor: "flujo",
     validate: (value) => {
       const said = (typeof value === "object" && value !== null ? value : {}) as Partial<
-        Record<keyof Verdict, unknown>
+        Record<keyof ShadowVerdict, unknown>
       >;
       const { score, reasoning = "", criteria = {} } = said;
       if (!isScore(score)) return { issues: [{ message: "expected a number from 0 to 1", path: ["score"] }] };
@@ -44,7 +44,7 @@ export const VERDICT: Described<Verdict> = {
       const wrong = Object.entries(criteria).find(([, one]) => !isScore(one));
       if (wrong !== undefined)
         return { issues: [{ message: "expected a number from 0 to 1", path: ["criteria", wrong[0]] }] };
-      return { value: { score, reasoning, criteria: { ...(criteria as Verdict["criteria"]) } } };
+      return { value: { score, reasoning, criteria: { ...(criteria as ShadowVerdict["criteria"]) } } };
     },
     jsonSchema: { input: () => JSON_SCHEMA, output: () => JSON_SCHEMA },
   },

@@ -10,7 +10,7 @@ import { keepEvaluation } from "../evaluation/evaluations.ts";
 import { defaultJudge, judgeFlow, type ShadowJudge } from "../evaluation/judge.ts";
 import type { ShadowSample } from "../evaluation/sample.ts";
 import { ShadowEvaluator } from "../evaluation/shadow.ts";
-import type { Verdict } from "../evaluation/verdict.ts";
+import type { ShadowVerdict } from "../evaluation/verdict.ts";
 import type { Store } from "../ports/store.ts";
 import { MemoryStore } from "../stores/memory/store.ts";
 import { patientLedger } from "../worker/patient-ledger.ts";
@@ -119,12 +119,12 @@ class Judges {
     });
   }
 
-  async ask(sample: ShadowSample): Promise<Verdict> {
+  async ask(sample: ShadowSample): Promise<ShadowVerdict> {
     await (this.#opening ??= this.#engine.open());
     const { id } = await this.#engine.start(this.#flow, sample, {});
     try {
       const result = await this.#engine.result(id, "end");
-      if (result.status === "completed") return result.output as Verdict; // the flow has checked it
+      if (result.status === "completed") return result.output as ShadowVerdict; // the flow has checked it
       throw result.status === "failed" ? result.error : new FlujoError("RUN_CANCELLED", "the judgement was cancelled");
     } finally {
       await this.#memory.forgetFamily(id);
