@@ -36,6 +36,8 @@ export interface PostgresVectorOptions {
 
 const NAME = /^[a-z_][a-z0-9_]{0,39}$/;
 const MAX_DIMENSIONS = 16_000;
+/** An index takes about 3 ms for each row: 10,000 of them in one statement took as long as a statement may. */
+const ROWS_AT_ONCE = 500;
 /** An index of pgvector looks at 40 rows unless told otherwise, and answers no more than it looks at. */
 const LEAST_LOOKED_AT = 100;
 
@@ -93,18 +95,24 @@ class PostgresVectors implements VectorStore {
     const { name, asVector, literal } = this.#table;
     // In order of ids: two that add the same ones at once must not wait for each other.
     const rows = all.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-    await this.#db.query(
-      `INSERT INTO ${name} (id, vector, text, metadata)
+    const sql = `INSERT INTO ${name} (id, vector, text, metadata)
        SELECT id, ${asVector("vector")}, text, metadata::jsonb
        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS given (id, vector, text, metadata)
-       ON CONFLICT (id) DO UPDATE SET vector = excluded.vector, text = excluded.text, metadata = excluded.metadata`,
-      [
-        rows.map(({ id }) => storable(id)),
-        rows.map(({ direction }) => literal(direction)),
-        rows.map(({ text }) => storableOrNull(text)),
-        rows.map(({ metadata }) => JSON.stringify(metadata)),
-      ],
-    );
+       ON CONFLICT (id) DO UPDATE SET vector = excluded.vector, text = excluded.text, metadata = excluded.metadata`;
+    const columns = (some: typeof rows): readonly (readonly (string | null)[])[] => [
+      some.map(({ id }) => storable(id)),
+      some.map(({ direction }) => literal(direction)),
+      some.map(({ text }) => storableOrNull(text)),
+      some.map(({ metadata }) => JSON.stringify(metadata)),
+    ];
+    if (rows.length <= ROWS_AT_ONCE) {
+      await this.#db.query(sql, columns(rows));
+      return;
+    }
+    await this.#db.transaction(async (client) => {
+      for (let from = 0; from < rows.length; from += ROWS_AT_ONCE)
+        await this.#db.queryIn(client, sql, columns(rows.slice(from, from + ROWS_AT_ONCE)));
+    });
   }
 
   async query(vector: readonly number[], options: VectorQuery = {}): Promise<readonly VectorMatch[]> {
