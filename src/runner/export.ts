@@ -56,16 +56,32 @@ export async function readExport(file: string): Promise<RunExport> {
   return checkedExport(parsed, file);
 }
 
+/** Throws EXPORT_INVALID naming the event that is none. */
 export function checkedExport(value: unknown, at: string): RunExport {
-  const { format, v, run, events } = (typeof value === "object" && value !== null ? value : {}) as Partial<RunExport>;
-  const isWhole = format === "flujo-run" && v === 1 && typeof run?.id === "string" && Array.isArray(events);
-  if (isWhole) return value as RunExport;
-  throw new FlujoError(
-    "EXPORT_INVALID",
-    `expected an exported run of version 1 but found ${format ?? "something else"}`,
-    { at },
-  );
+  const { format, v, run, events } = (isRecord(value) ? value : {}) as Partial<RunExport>;
+  const invalid = (found: string): FlujoError =>
+    new FlujoError("EXPORT_INVALID", `expected an exported run of version 1 but found ${found}`, { at });
+  if (format !== "flujo-run") throw invalid("something else");
+  if (v !== 1) throw invalid(`version ${JSON.stringify(v)}`);
+  const named = isRecord(run) ? [run.id, run.flow, run.version, run.status] : [undefined];
+  if (named.some((one) => typeof one !== "string"))
+    throw invalid("one that does not say which run of which flow it is");
+  if (!Array.isArray(events)) throw invalid("one without events");
+  const broken = events.findIndex((event) => !isEvent(event));
+  if (broken >= 0) throw invalid(`something else in events[${broken}]`);
+  return value as RunExport;
 }
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null;
+
+const isEvent = (event: unknown): boolean =>
+  isRecord(event) &&
+  Number.isFinite(event["seq"]) &&
+  Number.isFinite(event["at"]) &&
+  typeof event["fiber"] === "string" &&
+  Array.isArray(event["facts"]) &&
+  event["facts"].every((fact) => isRecord(fact) && typeof fact["type"] === "string");
 
 export const rowsIn = ({ events }: RunExport): readonly Row[] =>
   events.map(({ seq, at, fiber, facts: stored }) => {

@@ -211,7 +211,7 @@ export class Flujo extends Tasks {
     flow?: FlowChoice,
   ): Promise<ReplayResult> {
     const exported =
-      typeof trace === "string" ? await this.export(trace) : "file" in trace ? await readExport(trace.file) : trace;
+      typeof trace === "string" ? await this.export(trace) : isFile(trace) ? await readExport(trace.file) : trace;
     const { flow: name, version } = checkedExport(exported, "replayFromTrace").run;
     return replayExport(this.find(flow ?? { name, version }), exported);
   }
@@ -222,3 +222,6 @@ export class Flujo extends Tasks {
     return why(engine, toRunId(runId));
   }
 }
+
+const isFile = (trace: unknown): trace is { readonly file: string } =>
+  typeof trace === "object" && trace !== null && "file" in trace;
