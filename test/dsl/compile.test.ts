@@ -11,9 +11,11 @@ afterAll(() => workspace[Symbol.dispose]());
 
 const times = (count: number, line: (i: number) => string): string =>
   Array.from({ length: count }, (_, i) => line(i)).join("\n");
+const expert = `import { agent } from "./out/agents/agent.js";
+export const expert = agent({ name: "e", model: "openai:gpt-4o", prompt: (given: { topic: string }) => given.topic });`;
 const program = (chain: string): string =>
-  `import { flow } from "./out/dsl/flow.js";\nexport const built = flow("f", { version: "1" })\n${chain}\n.build();\n`;
-const empty = `import { flow } from "./out/dsl/flow.js";\nexport const built: unknown = flow;\n`;
+  `import { flow } from "./out/dsl/flow.js";\n${expert}\nexport const built = flow("f", { version: "1" })\n${chain}\n.build();\n`;
+const empty = `import { flow } from "./out/dsl/flow.js";\n${expert}\nexport const built: unknown = flow;\n`;
 
 /** Every kind of construct, each with types of its own. */
 const MIXED: readonly ((i: number) => string)[] = [
@@ -37,6 +39,14 @@ describe("the compiler's work, in instantiations above an empty program", () => 
       "100 steps with their input and context",
       20_000,
       times(100, (i) => `.step("s${i}", (v, ctx) => ({ n${i}: ctx.attempt, v: typeof v }))`),
+    ],
+    [
+      "100 agents, each with a step before it",
+      20_000,
+      times(
+        100,
+        (i) => `.step("s${i}", () => ({ topic: "s" })).agent("a${i}", expert, { granular: true, maxTurns: 3 })`,
+      ),
     ],
     ["100 mixed constructs with 83 steps inside", 30_000, times(100, (i) => MIXED[i % MIXED.length]?.(i) ?? "")],
   ])("%s cost at most %d", (_what, most, chain) => {
@@ -116,6 +126,26 @@ const REFUSED: readonly (readonly [what: string, sentence: string, chain: string
     "the flowing value is not what this flow takes",
     `.step("n", () => 5).call("x", child)`,
   ],
+  [
+    "an agent for another value",
+    "Property 'topic' is missing in type '{ name: string; }' but required in type '{ topic: string; }'",
+    `.step("n", () => ({ name: "x" })).agent("x", expert)`,
+  ],
+  [
+    "an option that no agent has",
+    "Did you mean to write 'maxTurns'?",
+    `.step("n", () => ({ topic: "x" })).agent("x", expert, { maxturns: 3 })`,
+  ],
+  [
+    "an agent whose answer the next step does not take",
+    "Property 'toFixed' does not exist on type 'string'",
+    `.step("n", () => ({ topic: "x" })).agent("x", expert).step("y", (text) => text.toFixed())`,
+  ],
+  [
+    "a tool that takes what its schema does not give",
+    "Property 'size' does not exist on type '{ n: number; }'",
+    `.step("n", () => tool({ name: "t", description: "", input: z.object({ n: z.number() }), run: (given) => given.size }))`,
+  ],
   ["building a body", "only a whole flow can be built", `.if("x", () => true, (b) => b.step("y", () => b.build()))`],
   [
     "a fragment for another value",
@@ -134,7 +164,9 @@ describe("wrong wiring is a type error that says what is wrong", () => {
       `import { step } from "./out/dsl/step.js";`,
       `import { flow } from "./out/dsl/flow.js";`,
       `export const child = flow("child", { version: "1" }).input(z.object({ a: z.number() })).step("a", () => 1).build();`,
-      "export { step };",
+      `import { tool } from "./out/agents/tool.js";`,
+      expert,
+      "export { step, tool };",
     ].join("\n");
     const programs = REFUSED.map(([, , chain], i) => [
       `wrong${i}`,

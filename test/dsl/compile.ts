@@ -28,7 +28,9 @@ export class Workspace implements Disposable {
   constructor() {
     symlinkSync(join(repository, "node_modules"), join(this.folder, "node_modules"));
     writeFileSync(join(this.folder, "package.json"), `{"type":"module"}`);
-    const entries = ["flow", "step", "builder", "flow-type"].map((name) => join(repository, `src/dsl/${name}.ts`));
+    const entries = ["dsl/flow", "dsl/step", "dsl/builder", "dsl/flow-type", "agents/agent", "agents/tool"].map(
+      (name) => join(repository, `src/${name}.ts`),
+    );
     const emit = ["--declaration", "--emitDeclarationOnly", "--rewriteRelativeImportExtensions"];
     const failed = this.#tsc([
       ...emit,
