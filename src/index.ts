@@ -50,6 +50,21 @@ export { majorityVote, codeConsensus } from "./agents/consensus/reducers.ts";
 export { judgeSelection } from "./agents/consensus/judge.ts";
 export { reasoningPrecheck } from "./agents/structured/reasoning-precheck.ts";
 
+// Around a step
+export type {
+  CacheOptions,
+  Invariant,
+  Plugin,
+  PluginAnswer,
+  Processor,
+  ProcessorOptions,
+  Validator,
+  Verdict,
+} from "./dsl/around.ts";
+export { scoped } from "./dsl/scoped.ts";
+export type { HookAnswer, HookRun, Hooks, HookStep } from "./policies/hooks.ts";
+export { addContextVariables, enforceJson, stripMarkdownFences } from "./policies/shipped-processors.ts";
+
 // Budgets
 export type { UsageLimits } from "./domain/usage-limits.ts";
 export type { BudgetOptions } from "./runner/budgets.ts";

@@ -1,12 +1,17 @@
 import type { Node } from "../definition/node.ts";
+import type { Answering } from "../dsl/around.ts";
+import type { StepContext } from "../dsl/context.ts";
 import type { AgentStepOptions, Lowerable } from "../dsl/lowerable.ts";
 import type { Place } from "../dsl/place.ts";
 import { FlujoError } from "../domain/errors.ts";
 import type { OutputOf, Schema } from "../domain/schema.ts";
 import type { EstimateHints } from "../ports/agency.ts";
 import type { Model, ModelSettings } from "../ports/model.ts";
+import type { AgentContext } from "./agent-context.ts";
+import { processorsOf } from "./around-agent.ts";
+import { asText } from "./as-text.ts";
 import { lowerGranular } from "./lower-granular.ts";
-import { lowerWhole } from "./lower-whole.ts";
+import { lowerWhole, runWhole } from "./lower-whole.ts";
 import type { PromptFile } from "./prompts/prompt.ts";
 import type { Level } from "./structured/conversions.ts";
 import type { Tool } from "./tool.ts";
@@ -39,7 +44,7 @@ export interface AgentOptions<Input, Output extends Schema> {
 }
 
 /** An agent: plain data. Give it to `.agent(id, agent, options)` of a flow. */
-export interface Agent<Input, Out> extends Lowerable<Input, Out> {
+export interface Agent<Input, Out> extends Lowerable<Input, Out>, Answering<Input> {
   readonly name: string;
   readonly model: AgentOptions<Input, Schema>["model"];
   readonly instructions: Prompt<unknown>;
@@ -53,7 +58,7 @@ export interface Agent<Input, Out> extends Lowerable<Input, Out> {
 }
 
 /** What runs an agent needs to know of it, whatever flows through it. */
-export type AnyAgent = Omit<Agent<never, unknown>, "lower" | "~takes" | "~gives">;
+export type AnyAgent = Omit<Agent<never, unknown>, "lower" | "answer" | "~takes" | "~gives">;
 
 /**
  * Describes an agent: `agent({ name: "researcher", model: "openai:gpt-4o", instructions: "…", tools: [search] })`.
@@ -83,7 +88,7 @@ export function agent<Input = unknown, Output extends Schema = never>(
   };
   const lower = (place: Place, how: AgentStepOptions): Node =>
     how.granular === true ? lowerGranular(place, data, how) : lowerWhole(place, data, how);
-  return Object.freeze({ ...data, lower });
+  const answer = (input: unknown, ctx: StepContext<unknown>): Promise<unknown> =>
+    runWhole(ctx as AgentContext, { agent: data, options: {}, processors: processorsOf({}), input });
+  return Object.freeze({ ...data, lower, answer });
 }
-
-const asText = (input: unknown): string => (typeof input === "string" ? input : JSON.stringify(input));

@@ -1,4 +1,5 @@
 import { FlujoError } from "../domain/errors.ts";
+import type { Processor } from "../definition/around.ts";
 import type { AgentStepOptions } from "../dsl/lowerable.ts";
 import type { Message, ToolAnswer } from "../ports/model.ts";
 import type { AgentContext } from "./agent-context.ts";
@@ -14,6 +15,7 @@ export const HISTORY_MAX_TOKENS = 128_000;
 export interface GranularTurn {
   readonly agent: AnyAgent;
   readonly options: AgentStepOptions;
+  readonly processors: readonly Processor[];
   /** Of the agent. */
   readonly path: string;
   /** What flows in: the opening, the turn before (which called nothing), or what its tools gave. */
@@ -29,7 +31,8 @@ interface Memo {
  * One turn as a step. What was said before is in the memory of the process that holds the agent, or in the history of the run: a
  * turn stores what it adds, and nothing of what was there.
  */
-export async function granularTurn(ctx: AgentContext, { agent, options, path, input }: GranularTurn): Promise<Turn> {
+export async function granularTurn(ctx: AgentContext, given: GranularTurn): Promise<Turn> {
+  const { agent, options, processors, path, input } = given;
   const { visit, turn } = placeOfTurn(ctx.visit);
   const key = `agent ${path}#${visit}`;
   const { opening, conversation: before } = await memoOf(ctx, { key, path, visit, turn, options, input });
@@ -42,6 +45,7 @@ export async function granularTurn(ctx: AgentContext, { agent, options, path, in
     turn,
     idempotencyKey: ctx.idempotencyKey,
     place: { path, visit: ctx.visit },
+    processors,
   });
   conversation.push(assistantMessage(said));
   conversation.turns = turn;

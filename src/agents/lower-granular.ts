@@ -6,6 +6,7 @@ import type { AgentStepOptions } from "../dsl/lowerable.ts";
 import { orProblem, type Place } from "../dsl/place.ts";
 import type { ToolAnswer } from "../ports/model.ts";
 import type { AnyAgent } from "./agent.ts";
+import { aroundClose, aroundTurn, processorsOf } from "./around-agent.ts";
 import { APPROVAL_ANSWER, approvalQuestion, decided, expired, isForAnother } from "./approval.ts";
 import { agentStep, type At, below, configOf, sequence } from "./nodes.ts";
 import { granularTurn } from "./granular-turn.ts";
@@ -36,14 +37,16 @@ export function lowerGranular(place: Place, agent: AnyAgent, options: AgentStepO
   const turnsAt = below(here, "turns");
   const bodyAt = below(turnsAt, "body");
   const config = orProblem(place, configOf({}, TURN_RETRY), () => configOf(options, TURN_RETRY));
+  const processors = processorsOf(options);
   const open = agentStep(below(here, "open"), { label: "agent.open", config: configOf({}) }, (input, ctx) =>
-    openAgent(ctx, { agent, options, input }),
+    openAgent(ctx, { agent, options, processors, input }),
   );
   const turn = agentStep<Turn | ToolAnswer | readonly ToolAnswer[]>(
     below(bodyAt, "turn"),
     { label: "agent.turn", config },
-    (input, ctx) => granularTurn(ctx, { agent, options, path: here.path, input }),
+    (input, ctx) => granularTurn(ctx, { agent, options, processors: processors.output, path: here.path, input }),
   );
+  const told = { ...turn, ...aroundTurn(place, options) };
   const act = actNode(below(bodyAt, "act"), { place, agent, options, maxTurns, toolConcurrency });
   const turns: LoopNode = {
     kind: "loop",
@@ -52,12 +55,12 @@ export function lowerGranular(place: Place, agent: AnyAgent, options: AgentStepO
     mode: "until",
     test: (value, { iteration }) => (value as Partial<Turn>).done === true || iteration >= maxTurns,
     max: maxTurns,
-    body: sequence(bodyAt, "agent.turns", [turn, act]),
+    body: sequence(bodyAt, "agent.turns", [told, act]),
   };
   const close = agentStep<Turn>(below(here, "close"), { label: "agent.close", config: configOf({}) }, (last) =>
     outputOf(agent, last, maxTurns),
   );
-  return sequence(here, "agent", [open, turns, close]);
+  return sequence(here, "agent", [open, turns, { ...close, ...aroundClose(place, options) }]);
 }
 
 function outputOf({ name }: AnyAgent, last: Turn, maxTurns: number): unknown {

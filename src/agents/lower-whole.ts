@@ -1,11 +1,13 @@
 import { type ErrorCode, FlujoError } from "../domain/errors.ts";
 import { endsTheRun } from "../domain/failure.ts";
+import type { Processors } from "../definition/around.ts";
 import type { Node } from "../definition/node.ts";
 import type { AgentStepOptions } from "../dsl/lowerable.ts";
 import { orProblem, type Place } from "../dsl/place.ts";
 import type { ToolAnswer } from "../ports/model.ts";
 import type { AgentContext } from "./agent-context.ts";
 import type { AnyAgent } from "./agent.ts";
+import { aroundWhole, processorsOf } from "./around-agent.ts";
 import { assistantMessage, Conversation, GO_ON, toolMessage } from "./conversation.ts";
 import { HISTORY_MAX_TOKENS } from "./granular-turn.ts";
 import { agentStep, configOf } from "./nodes.ts";
@@ -25,7 +27,11 @@ export function lowerWhole(place: Place, agent: AnyAgent, options: AgentStepOpti
       place.problems.push({ path: place.path, says: `tool ${tool.name} has ${needs}: say { granular: true }` });
   }
   const config = orProblem(place, configOf({}), () => configOf(options));
-  return agentStep(place, { label: "agent", config }, (input, ctx) => runWhole(ctx, { agent, options, input }));
+  const processors = processorsOf(options);
+  const node = agentStep(place, { label: "agent", config }, (input, ctx) =>
+    runWhole(ctx, { agent, options, processors, input }),
+  );
+  return { ...node, ...aroundWhole(place, agent, options) };
 }
 
 function whatNeedsSteps({ needsApproval, attempts: { retry, timeout } }: Tool): string | undefined {
@@ -33,15 +39,17 @@ function whatNeedsSteps({ needsApproval, attempts: { retry, timeout } }: Tool): 
   return retry !== undefined ? "a retry policy" : timeout !== undefined ? "a timeout" : undefined;
 }
 
-interface Whole {
+export interface Whole {
   readonly agent: AnyAgent;
   readonly options: AgentStepOptions;
+  readonly processors: Processors;
   readonly input: unknown;
 }
 
-async function runWhole(ctx: AgentContext, { agent, options, input }: Whole): Promise<unknown> {
+export async function runWhole(ctx: AgentContext, whole: Whole): Promise<unknown> {
+  const { agent, options, processors } = whole;
   const { maxTurns = DEFAULT_TURNS, historyMaxTokens = HISTORY_MAX_TOKENS } = options;
-  const conversation = new Conversation(await openAgent(ctx, { agent, options, input }), historyMaxTokens);
+  const conversation = new Conversation(await openAgent(ctx, whole), historyMaxTokens);
   const { path, visit, idempotencyKey } = ctx;
   for (let turn = 1; turn <= maxTurns; turn++) {
     const key = `${idempotencyKey}-t${turn}`;
@@ -50,6 +58,7 @@ async function runWhole(ctx: AgentContext, { agent, options, input }: Whole): Pr
       turn,
       idempotencyKey: key,
       place: { path, visit: `${visit}#${turn}` },
+      processors: processors.output,
     });
     if (said.done) return said.output;
     conversation.push(assistantMessage(said));
@@ -63,7 +72,7 @@ async function runWhole(ctx: AgentContext, { agent, options, input }: Whole): Pr
 /** All at once; what a tool throws becomes its answer, unless it says that it must not. */
 function callTools(
   ctx: AgentContext,
-  { agent, options, said, key }: Omit<Whole, "input"> & { readonly said: Turn; readonly key: string },
+  { agent, options, said, key }: Omit<Whole, "input" | "processors"> & { readonly said: Turn; readonly key: string },
 ): Promise<readonly ToolAnswer[]> {
   const { enforceIdempotency = false } = options;
   const call = async (input: PlannedCall, i: number): Promise<ToolAnswer> => {

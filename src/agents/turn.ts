@@ -1,10 +1,13 @@
 import { NOTHING_SPENT, plus, type Spending } from "../domain/quota.ts";
+import { process } from "../domain/processing.ts";
 import { encode, type Wire } from "../domain/wire.ts";
+import type { Processor } from "../definition/around.ts";
 import { jsonSchemaOf } from "../definition/json-schema.ts";
 import type { Message, Model, ModelAnswer, ModelRequest } from "../ports/model.ts";
 import type { AgentContext } from "./agent-context.ts";
 import type { AnyAgent } from "./agent.ts";
 import { approvalHash } from "./approval.ts";
+import { asText } from "./as-text.ts";
 import { nameOf } from "./fingerprint.ts";
 import { fallbackModels } from "./models/fallback.ts";
 import { DEFAULT_MAX_OUTPUT_TOKENS } from "./models/tokens.ts";
@@ -19,11 +22,13 @@ export interface TurnRequest {
   readonly idempotencyKey: string;
   /** Path and visit that a person's approval is bound to. */
   readonly place: { readonly path: string; readonly visit: string };
+  /** What a last text goes through before it is read. */
+  readonly processors: readonly Processor[];
 }
 
 /** One turn of an agent: the model is asked, and what it said is made into what is recorded. Throws what the call throws. */
 export async function takeTurn(ctx: AgentContext, agent: AnyAgent, request: TurnRequest): Promise<Turn> {
-  const { messages, turn, place, idempotencyKey } = request;
+  const { messages, turn, place, idempotencyKey, processors } = request;
   const model = await modelOf(ctx, agent);
   const asker = new Asker(ctx, { agent, model, turn, idempotencyKey });
   const answer = await asker.ask(messages, []);
@@ -41,7 +46,9 @@ export async function takeTurn(ctx: AgentContext, agent: AnyAgent, request: Turn
   if (calls.length > 0) return { ...said, done: false, spent: asker.spent };
   if (agent.output === undefined) {
     const done = agent.completion === "answer" || saysDone(answer.text);
-    return { ...said, done, spent: asker.spent, ...(done && { output: answer.text }) };
+    if (!done) return { ...said, done, spent: asker.spent };
+    const output = await process("output", processors, { data: answer.text, ctx });
+    return { ...said, done, spent: asker.spent, output };
   }
   let first: ModelAnswer | undefined = answer;
   const structured = await structuredAnswer({
@@ -50,7 +57,8 @@ export async function takeTurn(ctx: AgentContext, agent: AnyAgent, request: Turn
     generate: async (appended) => {
       const given = first ?? (await asker.ask(messages, appended));
       first = undefined;
-      return given;
+      if (processors.length === 0) return given;
+      return { ...given, text: asText(await process("output", processors, { data: given.text, ctx })) };
     },
   });
   const { value, stage, reasks, text } = structured;
@@ -63,6 +71,15 @@ export async function takeTurn(ctx: AgentContext, agent: AnyAgent, request: Turn
     structured: { stage, reasks },
     ...(done && { output: value }),
   };
+}
+
+/** How far an answer is bent: as the agent says, else as the process is told, else where one reading is possible. */
+function readingOf(
+  { agency: { answers } }: AgentContext,
+  { repair }: AnyAgent,
+): Pick<Parameters<typeof structuredAnswer>[0], "level" | "maxUnescapeDepth" | "maxReasks"> {
+  const { level = 1, maxUnescapeDepth } = answers;
+  return { level, ...repair, ...(maxUnescapeDepth !== undefined && { maxUnescapeDepth }) };
 }
 
 export async function modelOf({ agency }: AgentContext, { model }: AnyAgent): Promise<Model> {

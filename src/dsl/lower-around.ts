@@ -1,8 +1,9 @@
 import type { Around, Caching, Named, Plugin as LoweredPlugin, Processors } from "../definition/around.ts";
 import type { Pure } from "../definition/node.ts";
 import { durationMs } from "../domain/duration.ts";
+import { sha256 } from "../domain/sha256.ts";
 import type { Wire } from "../domain/wire.ts";
-import type { AroundOptions, CacheOptions, Plugin, Processor, Validator } from "./around.ts";
+import type { AroundOptions, CacheOptions, Plugin, ProcessorOptions, Validator } from "./around.ts";
 import { orProblem, type Place } from "./place.ts";
 
 /** AroundOptions without their types. */
@@ -23,7 +24,9 @@ export function lowerAround(place: Place, options: ErasedAround, identity: () =>
       says: `onInvalid: expected "fail" or "retry" but found ${String(onInvalid)}`,
     });
   const around: Around = {
-    ...(cache !== undefined && { cache: lowerCache(place, cache === true ? {} : cache, identity) }),
+    ...(cache !== undefined && {
+      cache: lowerCache(place, cache === true ? {} : cache, () => [identity(), codesOf(processors)]),
+    }),
     ...(processors && { processors: lowerProcessors(processors) }),
     ...(plugins && plugins.length > 0 && { plugins: byPriority(plugins) }),
     ...(validators && validators.length > 0 && { validators: validators.map(lowerValidator) }),
@@ -47,13 +50,10 @@ const named = <Ask>(kind: string, all: readonly AnyFunction[]): Asked<Ask> =>
     ask: ask as Ask,
   }));
 
-export const lowerProcessors = ({
-  prompt = [],
-  output = [],
-}: {
-  readonly prompt?: readonly Processor<never>[];
-  readonly output?: readonly Processor<never>[];
-}): Processors => ({ prompt: named("processor", prompt), output: named("processor", output) });
+export const lowerProcessors = ({ prompt = [], output = [] }: ProcessorOptions<never>): Processors => ({
+  prompt: named("processor", prompt),
+  output: named("processor", output),
+});
 
 export function lowerInvariants(invariants: readonly AnyFunction[] = []): {
   readonly invariants?: Asked<Pure<unknown>>;
@@ -73,6 +73,10 @@ const byPriority = (plugins: readonly Plugin<never, never, never>[]): readonly L
   [...plugins]
     .sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0))
     .map((plugin) => ({ name: plugin.name, ask: (output, ctx) => plugin.validate(output as never, ctx) }));
+
+/** Other processors make another result. */
+const codesOf = ({ prompt = [], output = [] }: ProcessorOptions<never> = {}): Wire =>
+  [...prompt, ...output].map((one) => sha256(String(one)));
 
 function lowerCache(place: Place, options: CacheOptions<never, never>, identity: () => Wire): Caching {
   const { ttl = DEFAULT_TTL, key, context, scope = "memory", version, name } = options;
