@@ -33,7 +33,21 @@ export interface ShadowEvalSection {
   readonly runLevel?: boolean;
 }
 
+/** What flujo.toml says about agents that say nothing themselves. Source: Flujo, AROS. */
+export interface ArosSection {
+  /** How far answers are bent towards their schema. */
+  readonly coercionTolerantLevel?: 0 | 1 | 2;
+  /** How often text in quotes is unpacked. */
+  readonly maxUnescapeDepth?: number;
+  /** `off`: the schema of an answer is not sent to the provider. */
+  readonly structuredOutputDefault?: "off" | "auto" | "openai_json";
+}
+
 type Kind =
+  | "level"
+  | "depth"
+  | "structured output"
+  | "fingerprint mode"
   | "text"
   | "count"
   | "amount"
@@ -79,6 +93,20 @@ const shadowEval = (name: string, kind: Kind): Key => ({
   env: `FLUJO_SHADOW_EVAL_${name.toUpperCase()}`,
 });
 
+const aros = (name: string, kind: Kind): Key => ({
+  path: `aros.${name}`,
+  kind,
+  env: `FLUJO_AROS_${name.toUpperCase()}`,
+});
+
+/** Keys that mean nothing here although people know them, and why. To pass over them would be to promise what they say. */
+export const REFUSED: Readonly<Record<string, string>> = {
+  "aros.enabled": "answers are always read by their schema; coercion_tolerant_level = 0 bends none",
+  "aros.enable_aop_default": "how far answers are bent is coercion_tolerant_level",
+  "aros.anyof_strategy": "of several branches the first that fits is always taken",
+  "aros.enable_reasoning_precheck": "a precheck needs a plan to look for: give it to the step",
+};
+
 /** The one schema: whatever is not here is unknown, in the file and in the environment. */
 export const KEYS: readonly Key[] = [
   { path: "state_uri", kind: "text", env: "FLUJO_STATE_URI" },
@@ -100,6 +128,14 @@ export const KEYS: readonly Key[] = [
   { ...governance("pii_key", "secret"), secret: true },
   governance("tool_allowlist", "names"),
   governance("policy_module", "text"),
+  aros("coercion_tolerant_level", "level"),
+  aros("max_unescape_depth", "depth"),
+  aros("structured_output_default", "structured output"),
+  {
+    path: "settings.granular_resume_fingerprint_mode",
+    kind: "fingerprint mode",
+    env: "FLUJO_GRANULAR_RESUME_FINGERPRINT_MODE",
+  },
   background("max_cost_per_task", "amount"),
   background("max_tokens_per_task", "count"),
   shadowEval("enabled", "flag"),
@@ -121,8 +157,15 @@ const SECRET_CHARACTERS = 16;
 const MODES = ["allow_all", "deny_all"];
 const SINKS = ["database", "telemetry"];
 const SCRUBBED = ["model", "everywhere"];
+const STRUCTURED = ["off", "auto", "openai_json"];
+const FINGERPRINTS = ["strict", "compat"];
+const MAX_LEVEL = 2;
 
 const EXPECTED: Readonly<Record<Kind, string>> = {
+  level: `0, 1 or ${MAX_LEVEL}`,
+  depth: "a whole number of at least 0",
+  "structured output": STRUCTURED.join(", "),
+  "fingerprint mode": FINGERPRINTS.join(" or "),
   text: "text that is not empty",
   count: "a whole number of at least 1",
   amount: "a number of at least 0",
@@ -160,11 +203,15 @@ export function checkText(kind: Kind, text: string): Checked {
     case "secret":
     case "governance mode":
     case "sink":
+    case "structured output":
+    case "fingerprint mode":
       return checkValue(kind, text);
     case "flag":
     case "scrubbing":
       return checkValue(kind, flagOf(text));
     case "count":
+    case "level":
+    case "depth":
       return checkValue(kind, /^\d+$/.test(text.trim()) ? Number(text) : text);
     case "duration":
     case "amount":
@@ -184,6 +231,14 @@ function isOfKind(kind: Kind, value: unknown): boolean {
       return typeof value === "string" && value.trim() !== "";
     case "count":
       return typeof value === "number" && Number.isSafeInteger(value) && value >= 1;
+    case "level":
+      return isWhole(value) && value <= MAX_LEVEL;
+    case "depth":
+      return isWhole(value);
+    case "structured output":
+      return typeof value === "string" && STRUCTURED.includes(value);
+    case "fingerprint mode":
+      return typeof value === "string" && FINGERPRINTS.includes(value);
     case "amount":
       return typeof value === "number" && Number.isFinite(value) && value >= 0;
     case "share":
@@ -204,6 +259,9 @@ function isOfKind(kind: Kind, value: unknown): boolean {
       return typeof value === "boolean" || (typeof value === "string" && SCRUBBED.includes(value));
   }
 }
+
+const isWhole = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
 function isDuration(value: unknown): boolean {
   if (typeof value !== "number" && typeof value !== "string") return false;

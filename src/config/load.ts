@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FlujoError } from "../domain/errors.ts";
-import { type GovernanceSettings, governanceOf } from "./governance.ts";
+import { type GovernanceSettings, type GovernanceSource, governanceOf } from "./governance.ts";
 import { type BudgetTables, NO_BUDGETS } from "./budgets.ts";
 import { type CostSection, NO_COST_TABLES } from "./cost.ts";
 import {
+  type ArosSection,
   type BackgroundSection,
   checkText,
   type Key,
@@ -30,6 +31,9 @@ export interface Config {
   readonly strictHooks: boolean;
   readonly cost: CostSection;
   readonly budgets: BudgetTables;
+  readonly aros: ArosSection;
+  /** What of an agent must be as it was when its run began; undefined = nobody said. */
+  readonly fingerprint: "strict" | "compat" | undefined;
   /** What named the store: `FLUJO_STATE_URI`, `<file>:<line>` or `default`. */
   readonly source: string;
   /** The flujo.toml that was read. */
@@ -49,6 +53,10 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
   const toml = await findToml(cwd, env);
   const { values, problems } = fromEnvironment(env);
   if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { problems } });
+  const sources: readonly GovernanceSource[] = [
+    { values, folder: cwd },
+    ...(toml === undefined ? [] : [{ values: toml.values, folder: dirname(toml.file) }]),
+  ];
   const all = new Map([...(toml?.values ?? []), ...values]);
   return {
     ...stateOf(toml, values),
@@ -57,18 +65,30 @@ export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly 
     shadowEval: sectionOf<ShadowEvalSection>(all, "shadow_eval"),
     queues: toml?.queues ?? {},
     strictHooks: all.get("strict_hooks") === true,
-    governance: governanceOf([
-      { values, folder: cwd },
-      ...(toml === undefined ? [] : [{ values: toml.values, folder: dirname(toml.file) }]),
-    ]),
+    governance: scrubbed(sources),
     cost: {
       strict: (values.get("cost.strict") ?? toml?.values.get("cost.strict")) === true,
       ...(toml?.cost ?? NO_COST_TABLES),
     },
     budgets: toml?.budgets ?? NO_BUDGETS,
+    aros: sectionOf<ArosSection>(all, "aros"),
+    fingerprint: fingerprintOf(all),
     file: toml?.file,
     warnings: [...(toml?.warnings ?? []), ...oddNames(env)],
   };
+}
+
+function fingerprintOf(values: ReadonlyMap<string, unknown>): Config["fingerprint"] {
+  const said = values.get("settings.granular_resume_fingerprint_mode");
+  return said === "strict" || said === "compat" ? said : undefined;
+}
+
+/** Who asks for strong scrubbing, and is scrubbed nowhere because nobody said where, would never know. Throws CONFIG_INVALID. */
+function scrubbed(sources: readonly GovernanceSource[]): GovernanceSettings {
+  const governance = governanceOf(sources);
+  if (!governance.piiStrong || sources.some(({ values }) => values.has("governance_pii_scrub"))) return governance;
+  const where = "governance_pii_scrub or FLUJO_GOVERNANCE_PII_SCRUB";
+  throw new FlujoError("CONFIG_INVALID", `governance_pii_strong: nothing is scrubbed without ${where}`);
 }
 
 function stateOf(

@@ -2,7 +2,7 @@ import { parse, TomlError } from "smol-toml";
 import { FlujoError } from "../domain/errors.ts";
 import { type BudgetTables, budgetsFrom, NO_BUDGETS } from "./budgets.ts";
 import { type CostTables, costFrom, NO_COST_TABLES } from "./cost.ts";
-import { checkValue, KEYS, SECTIONS } from "./keys.ts";
+import { checkValue, KEYS, REFUSED, SECTIONS } from "./keys.ts";
 import { type Findings, queuesFrom, type QueueSection } from "./queues.ts";
 import { didYouMean } from "../domain/suggest.ts";
 
@@ -41,6 +41,11 @@ export function readToml(file: string, text: string): TomlFile {
     if (line !== undefined) lines.set(path, line);
     if (SECTIONS.includes(path)) {
       problems.push(`${where}: [${path}]: expected a table but found ${shown(value)}`);
+      continue;
+    }
+    const refused = REFUSED[path];
+    if (refused !== undefined) {
+      problems.push(`${where}: unknown key "${path}": ${refused}`);
       continue;
     }
     const key = KEYS.find((one) => one.path === path);

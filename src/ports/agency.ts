@@ -23,6 +23,17 @@ export interface Agency {
   readonly estimate: (model: Model, request: ModelRequest, hints?: EstimateHints) => Estimate;
   /** What of an agent must be as it was when its run began; see AgentStepOptions. */
   readonly fingerprint: "strict" | "compat";
+  readonly answers: AnswerDefaults;
+}
+
+/** For agents that say nothing of it themselves. Absent: what their options say is the default. */
+export interface AnswerDefaults {
+  /** How far an answer is bent towards its schema. */
+  readonly level?: 0 | 1 | 2;
+  /** How often text in quotes is unpacked, to find the answer in it. */
+  readonly maxUnescapeDepth?: number;
+  /** Whether the schema is sent to the provider, which then holds the model to it where it can. Default true. */
+  readonly sendsSchema?: boolean;
 }
 
 /** What an author knows of a call better than any table. */

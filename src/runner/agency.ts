@@ -1,7 +1,7 @@
 import { FlujoError } from "../domain/errors.ts";
 import { estimateRequest, type EstimatorTable } from "../agents/estimate.ts";
 import { type PriceTable, priceBook, publicPrices } from "../agents/prices.ts";
-import type { Governor } from "../ports/agency.ts";
+import type { AnswerDefaults, Governor } from "../ports/agency.ts";
 import type { Embedder, Model, PriceBook } from "../ports/model.ts";
 import type { SharedBudgets } from "../worker/spending.ts";
 import type { AgencyHost } from "../worker/step-context.ts";
@@ -22,6 +22,7 @@ export interface ModelOptions {
 }
 
 export interface AgencyDeps extends ModelOptions {
+  readonly answers?: AnswerDefaults;
   readonly governor: Governor;
   readonly shared: SharedBudgets | undefined;
   /** Finds what a string such as "openai:gpt-4o" names. */
@@ -31,31 +32,33 @@ export interface AgencyDeps extends ModelOptions {
 
 /** What the agents of this process share. Nothing is loaded before the first of them asks. */
 export function agencyHost(deps: AgencyDeps): AgencyHost {
-  const { models = {}, embedders = {}, estimates, governor, shared, fingerprint = "strict" } = deps;
+  const { models = {}, embedders = {}, estimates, governor, shared, answers = {}, fingerprint = "strict" } = deps;
   const table = deps.prices ?? {};
   let prices: PriceBook = priceBook({ table, strict: deps.strictPricing ?? false });
   let loading: Promise<void> | undefined;
   const load = async (): Promise<void> => {
-    if (deps.strictPricing === true) return;
     prices = priceBook({ table, fallback: await publicPrices() });
   };
+  /** The public list is large (30 ms to load): only for who has no price of its own. */
+  const priced = async <T extends Model | Embedder>(found: T): Promise<T> => {
+    const known = "price" in found || prices.costMicroUsd(found, NO_USAGE) !== undefined;
+    if (!known) await (loading ??= load());
+    return found;
+  };
   return {
-    model: async (choice) => {
-      await (loading ??= load());
-      return find(models, choice, deps.resolve);
-    },
-    embedder: async (choice) => {
-      await (loading ??= load());
-      return find(embedders, choice, deps.resolveEmbedder);
-    },
+    model: async (choice) => priced(await find(models, choice, deps.resolve)),
+    embedder: async (choice) => priced(await find(embedders, choice, deps.resolveEmbedder)),
     prices: { costMicroUsd: (model, usage) => prices.costMicroUsd(model, usage) },
     estimate: (model, request, hints) =>
       estimateRequest(model, request, { prices, ...(hints && { hints }), ...(estimates && { table: estimates }) }),
     governor,
     fingerprint,
+    answers,
     ...(shared && { shared }),
   };
 }
+
+const NO_USAGE = Object.freeze({ inputTokens: 0, outputTokens: 0 });
 
 const MAX_NAMES = 10; // a name may stand for another; a circle of them would never end
 

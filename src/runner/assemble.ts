@@ -16,7 +16,8 @@ import { HookChain, type HooksDeps } from "../policies/hooks.ts";
 import type { Resources } from "../policies/resources.ts";
 import type { Store } from "../ports/store.ts";
 import type { StepHost, StepLogger } from "../worker/step-context.ts";
-import { agencyHost } from "./agency.ts";
+import type { AnswerDefaults } from "../ports/agency.ts";
+import { agencyHost, type ModelOptions } from "./agency.ts";
 import { sharedBudgets } from "./budgets.ts";
 import { Engine } from "./engine.ts";
 import { memoryIndex } from "./memory.ts";
@@ -47,6 +48,8 @@ export async function assemble(options: FlujoOptions, parts: Parts): Promise<Eng
   const agency = agencyHost({
     ...options,
     ...moneyOf(options, config.cost),
+    ...fingerprintOf(options, config),
+    answers: answersOf(config),
     governor,
     shared: sharedBudgets(options.budgets, { ledger: store, ambient }),
     resolve: (name) => resolveModel(name, { env }),
@@ -91,6 +94,20 @@ function hooksOf(
   if (hooks.length === 0) return {};
   const error: HooksDeps["error"] = (message, fields) => logger.log("error", message, fields);
   return { hooks: new HookChain(hooks, { strict: strictHooks ?? strict, clock, error }) };
+}
+
+function fingerprintOf({ fingerprint }: FlujoOptions, config: ProcessConfig): Pick<ModelOptions, "fingerprint"> {
+  const said = fingerprint ?? config.fingerprint;
+  return said === undefined ? {} : { fingerprint: said };
+}
+
+function answersOf({ aros }: ProcessConfig): AnswerDefaults {
+  const { coercionTolerantLevel: level, maxUnescapeDepth, structuredOutputDefault: structured } = aros;
+  return {
+    ...(level !== undefined && { level }),
+    ...(maxUnescapeDepth !== undefined && { maxUnescapeDepth }),
+    ...(structured !== undefined && { sendsSchema: structured !== "off" }),
+  };
 }
 
 function backgroundLimitsOf({ backgroundLimits }: FlujoOptions, { background }: ProcessConfig): Allowance | undefined {

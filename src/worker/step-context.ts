@@ -45,7 +45,7 @@ export interface StepHost {
 const NO_PROVIDERS: ReferenceHost = { providers: {}, onError: "fail" };
 
 export interface AgencyHost
-  extends Pick<Agency, "model" | "embedder" | "prices" | "governor" | "estimate" | "fingerprint"> {
+  extends Pick<Agency, "model" | "embedder" | "prices" | "governor" | "estimate" | "fingerprint" | "answers"> {
   readonly shared?: SharedBudgets;
 }
 
@@ -121,7 +121,7 @@ export class WorkerStepContext implements AttemptContext {
       const where = agency === undefined ? "this process" : "a transaction";
       throw new FlujoError("OPTION_INVALID", `agents cannot run inside ${where}`, { at: this.path });
     }
-    const { model, embedder, prices, governor, estimate, fingerprint, shared } = agency;
+    const { model, embedder, prices, governor, estimate, fingerprint, answers, shared } = agency;
     const { during, journal, inflate } = this.#reach;
     const resident = this.#resident;
     this.#spending ??= new StepSpending(resident, during, shared);
@@ -133,6 +133,7 @@ export class WorkerStepContext implements AttemptContext {
       spend: this.#spending,
       estimate,
       fingerprint,
+      answers,
       journal: () => journal(resident),
       inflate,
       memo: memoOf(resident),

@@ -33,6 +33,8 @@ describe("where runs are kept", () => {
       strictHooks: false,
       cost: { strict: false, providers: {}, estimators: {} },
       budgets: { pipelines: [] },
+      aros: {},
+      fingerprint: undefined,
       governance: { mode: "allow_all", piiScrub: "off", piiStrong: false },
       source: "default",
       file: undefined,

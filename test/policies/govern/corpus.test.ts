@@ -52,7 +52,7 @@ describe("the detectors on the corpus", () => {
     expect(precision, why).toBeGreaterThanOrEqual(0.98);
   });
 
-  it("do as well on corpora that nobody tuned them on", () => {
+  it("do as well on corpora of other seeds", () => {
     for (const seed of [101, 202, 303]) {
       const { missed, wrong, hits } = judge(positives(seed), negatives(seed + 1));
       const why = [...missed.map(({ kind, text }) => `missed ${kind}: ${text}`), ...wrong].slice(0, 40).join("\n");
