@@ -32,7 +32,10 @@ export interface AgentOptions<Input, Output extends Schema> {
   /** What the answer has to be. Without it, text. */
   readonly output?: Output;
   readonly settings?: ModelSettings;
-  /** How an answer that is not what `output` says is mended, before the model is asked again. Default: level 1, 2 times. */
+  /**
+   * How an answer that is not what `output` says is mended, before the model is asked again. Default: the level of flujo.toml,
+   * else 1; 2 times.
+   */
   readonly repair?: { readonly level?: Level; readonly maxReasks?: number };
   /**
    * `answer` (default): the first answer without tool calls ends it. `signal`: it goes on until the answer says so, by a field
@@ -52,7 +55,7 @@ export interface Agent<Input, Out> extends Lowerable<Input, Out>, Answering<Inpu
   readonly tools: readonly Tool[];
   readonly output: Schema | undefined;
   readonly settings: ModelSettings;
-  readonly repair: { readonly level: Level; readonly maxReasks: number };
+  readonly repair: { readonly level?: Level; readonly maxReasks: number };
   readonly completion: "answer" | "signal";
   readonly hints: EstimateHints | undefined;
 }
@@ -82,7 +85,7 @@ export function agent<Input = unknown, Output extends Schema = never>(
     tools,
     output,
     settings,
-    repair: { level: repair.level ?? 1, maxReasks: repair.maxReasks ?? 2 },
+    repair: { ...(repair.level !== undefined && { level: repair.level }), maxReasks: repair.maxReasks ?? 2 },
     completion,
     hints,
   };

@@ -53,7 +53,7 @@ export async function takeTurn(ctx: AgentContext, agent: AnyAgent, request: Turn
   let first: ModelAnswer | undefined = answer;
   const structured = await structuredAnswer({
     schema: agent.output,
-    ...agent.repair,
+    ...readingOf(ctx, agent),
     generate: async (appended) => {
       const given = first ?? (await asker.ask(messages, appended));
       first = undefined;
@@ -136,7 +136,8 @@ class Asker {
     const tools = this.#agent.tools
       .filter(({ name }) => this.#ctx.agency.governor.allowsTool(name))
       .map(({ offer }) => offer);
-    const schema = output === undefined ? undefined : jsonSchemaOf(output, "input");
+    const { sendsSchema = true } = this.#ctx.agency.answers;
+    const schema = output === undefined || !sendsSchema ? undefined : jsonSchemaOf(output, "input");
     return {
       messages,
       settings: { maxOutputTokens: DEFAULT_MAX_OUTPUT_TOKENS, ...settings }, // what is reserved is what is asked for
