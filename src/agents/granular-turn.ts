@@ -4,18 +4,18 @@ import type { AgentStepOptions } from "../dsl/lowerable.ts";
 import type { Message, ToolAnswer } from "../ports/model.ts";
 import type { AgentContext } from "./agent-context.ts";
 import type { AnyAgent } from "./agent.ts";
+import type { Bounds } from "./bounds.ts";
 import { assistantMessage, Conversation, conversationFrom, GO_ON, toolMessage } from "./conversation.ts";
 import { fingerprintsOf } from "./fingerprint.ts";
 import { modeOf } from "./open.ts";
 import { takeTurn } from "./turn.ts";
 import type { Opening, Turn } from "./turn-record.ts";
 
-export const HISTORY_MAX_TOKENS = 128_000;
-
 export interface GranularTurn {
   readonly agent: AnyAgent;
   readonly options: AgentStepOptions;
   readonly processors: readonly Processor[];
+  readonly bounds: Bounds;
   /** Of the agent. */
   readonly path: string;
   /** What flows in: the opening, the turn before (which called nothing), or what its tools gave. */
@@ -32,10 +32,10 @@ interface Memo {
  * turn stores what it adds, and nothing of what was there.
  */
 export async function granularTurn(ctx: AgentContext, given: GranularTurn): Promise<Turn> {
-  const { agent, options, processors, path, input } = given;
+  const { agent, options, bounds, processors, path, input } = given;
   const { visit, turn } = placeOfTurn(ctx.visit);
   const key = `agent ${path}#${visit}`;
-  const { opening, conversation: before } = await memoOf(ctx, { key, path, visit, turn, options, input });
+  const { opening, conversation: before } = await memoOf(ctx, { key, path, visit, turn, bounds, input });
   checkFingerprint(ctx, { agent, options, opening });
   const added = addedBy(input, agent);
   // On a copy: an attempt that fails leaves what was said as it was.
@@ -49,7 +49,9 @@ export async function granularTurn(ctx: AgentContext, given: GranularTurn): Prom
   });
   conversation.push(assistantMessage(said));
   conversation.turns = turn;
-  ctx.agency.memo.set(key, { opening, conversation } satisfies Memo);
+  // What nobody will ask for again goes: an agent in a loop would leave a conversation behind in each round.
+  if (said.done || turn >= bounds.maxTurns) ctx.agency.memo.delete(key);
+  else ctx.agency.memo.set(key, { opening, conversation } satisfies Memo);
   return said;
 }
 
@@ -61,14 +63,14 @@ function placeOfTurn(visit: string): { readonly visit: string; readonly turn: nu
 
 async function memoOf(
   { agency }: AgentContext,
-  at: Pick<GranularTurn, "path" | "options" | "input"> & {
+  at: Pick<GranularTurn, "path" | "bounds" | "input"> & {
     readonly key: string;
     readonly visit: string;
     readonly turn: number;
   },
 ): Promise<Memo> {
   const { key, path, visit, turn, input } = at;
-  const budgetTokens = at.options.historyMaxTokens ?? HISTORY_MAX_TOKENS;
+  const budgetTokens = at.bounds.historyMaxTokens;
   if (turn === 1) {
     const opening = input as Opening;
     return { opening, conversation: new Conversation(opening, budgetTokens) };

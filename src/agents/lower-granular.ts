@@ -1,5 +1,4 @@
 import { FlujoError } from "../domain/errors.ts";
-import { LIMITS } from "../domain/limits.ts";
 import { retryPolicy } from "../domain/retry.ts";
 import type { AttemptNode, BranchNode, ForkNode, LoopNode, Node, WaitNode } from "../definition/node.ts";
 import type { AgentStepOptions } from "../dsl/lowerable.ts";
@@ -8,16 +7,22 @@ import type { ToolAnswer } from "../ports/model.ts";
 import type { AnyAgent } from "./agent.ts";
 import { aroundClose, aroundTurn, processorsOf } from "./around-agent.ts";
 import { APPROVAL_ANSWER, approvalQuestion, decided, expired, isForAnother } from "./approval.ts";
+import { boundsOf, checkBounds, turnsExceeded } from "./bounds.ts";
 import { agentStep, type At, below, configOf, sequence } from "./nodes.ts";
 import { granularTurn } from "./granular-turn.ts";
 import { openAgent } from "./open.ts";
 import { runTool } from "./run-tool.ts";
 import type { Tool } from "./tool.ts";
-import { callOf, type CallInput, errorAnswer, type FailedCall, type Turn } from "./turn-record.ts";
+import { callOf, type CallInput, errorAnswer, type FailedCall, type Turn, unknownTool } from "./turn-record.ts";
 
 /** Model calls fail for reasons that pass: 429, 503, a broken stream. */
-const TURN_RETRY = retryPolicy({ attempts: 4, delay: 500, maxDelay: "30s" });
-const DEFAULT_TURNS = 20;
+const TURN_RETRY = retryPolicy({ attempts: 4, delay: 500, maxDelay: "30s", retryIf: mayPass });
+
+/** Who was told twice what is wrong will not know better, and what is not on a script or a cassette will not be there either. */
+function mayPass(error: unknown): boolean {
+  const code = error instanceof FlujoError ? error.code : undefined;
+  return code !== "AGENT_OUTPUT_INVALID" && code !== "MODEL_SCRIPT_BROKEN" && code !== "CASSETTE_MISS";
+}
 
 /**
  * An agent of which every turn and every tool call is a step:
@@ -32,7 +37,9 @@ const DEFAULT_TURNS = 20;
  * says so. All of it is what any flow is made of, so pauses, retries, timeouts, replays and cancelling are what they are elsewhere.
  */
 export function lowerGranular(place: Place, agent: AnyAgent, options: AgentStepOptions): Node {
-  const { maxTurns = DEFAULT_TURNS, toolConcurrency = LIMITS.mapConcurrency } = options;
+  checkBounds(place, options);
+  const bounds = boundsOf(options);
+  const { maxTurns, toolConcurrency } = bounds;
   const here: At = place;
   const turnsAt = below(here, "turns");
   const bodyAt = below(turnsAt, "body");
@@ -43,8 +50,9 @@ export function lowerGranular(place: Place, agent: AnyAgent, options: AgentStepO
   );
   const turn = agentStep<Turn | ToolAnswer | readonly ToolAnswer[]>(
     below(bodyAt, "turn"),
-    { label: "agent.turn", config },
-    (input, ctx) => granularTurn(ctx, { agent, options, processors: processors.output, path: here.path, input }),
+    { label: "agent.turn", config: { ...config, readsJournal: true } },
+    (input, ctx) =>
+      granularTurn(ctx, { agent, options, bounds, processors: processors.output, path: here.path, input }),
   );
   const told = { ...turn, ...aroundTurn(place, options) };
   const act = actNode(below(bodyAt, "act"), { place, agent, options, maxTurns, toolConcurrency });
@@ -65,7 +73,7 @@ export function lowerGranular(place: Place, agent: AnyAgent, options: AgentStepO
 
 function outputOf({ name }: AnyAgent, last: Turn, maxTurns: number): unknown {
   if (last.done) return last.output;
-  throw new FlujoError("AGENT_TURNS_EXCEEDED", `agent ${name} did not finish within ${maxTurns} turns`);
+  throw turnsExceeded(name, maxTurns);
 }
 
 interface Acting {
@@ -109,13 +117,9 @@ function callNode(at: At, acting: Acting): Node {
     agent.tools.map((tool) => [tool.name, toolNode(below(toolsAt, tool.name), { ...acting, tool })]),
   );
   const unknown = agentStep<CallInput>(
-    below(toolsAt, "unknown"),
+    below(toolsAt, "no.tool"), // no tool has a dot in its name
     { label: "agent.tool", config: configOf({}) },
-    (input) => {
-      const call = callOf(input);
-      const known = agent.tools.map(({ name }) => name).join(", ") || "none";
-      return errorAnswer(call, "TOOL_UNKNOWN", `there is no tool "${call.name}"; there are: ${known}`);
-    },
+    (input) => unknownTool(callOf(input), agent.tools),
   );
   const tools: BranchNode = {
     kind: "branch",

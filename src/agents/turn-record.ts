@@ -78,3 +78,8 @@ export const errorAnswer = ({ id, name }: ToolCall, code: string, message: strin
   output: { error: { code, message } },
   isError: true,
 });
+
+export function unknownTool(call: ToolCall, tools: readonly { readonly name: string }[]): ToolAnswer {
+  const known = tools.map(({ name }) => name).join(", ") || "none";
+  return errorAnswer(call, "TOOL_UNKNOWN", `there is no tool "${call.name}"; there are: ${known}`);
+}

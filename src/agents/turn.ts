@@ -12,7 +12,9 @@ import { nameOf } from "./fingerprint.ts";
 import { fallbackModels } from "./models/fallback.ts";
 import { DEFAULT_MAX_OUTPUT_TOKENS } from "./models/tokens.ts";
 import { paidCall } from "./paid-call.ts";
+import { checkedArguments } from "./run-tool.ts";
 import { structuredAnswer } from "./structured/structured-answer.ts";
+import type { Tool } from "./tool.ts";
 import type { PlannedCall, Turn } from "./turn-record.ts";
 
 export interface TurnRequest {
@@ -32,7 +34,9 @@ export async function takeTurn(ctx: AgentContext, agent: AnyAgent, request: Turn
   const model = await modelOf(ctx, agent);
   const asker = new Asker(ctx, { agent, model, turn, idempotencyKey });
   const answer = await asker.ask(messages, []);
-  const calls = answer.calls.map((call, i) => planned(agent, call, { run: ctx.run.id, ...place, call: i }));
+  const calls = await Promise.all(
+    answer.calls.map((call, i) => planned(ctx, agent, call, { run: ctx.run.id, ...place, call: i })),
+  );
   const said: Omit<Turn, "done" | "spent"> = {
     kind: "turn",
     turn,
@@ -157,15 +161,34 @@ export function restored(answer: ModelAnswer, restore: (wire: Wire) => Wire): Mo
   };
 }
 
-function planned(
+/** With what an approval is bound to, where a person has to approve the call. */
+async function planned(
+  ctx: AgentContext,
   { tools }: AnyAgent,
   { id, name, arguments: given }: ModelAnswer["calls"][number],
   at: Parameters<typeof approvalHash>[1],
-): PlannedCall {
+): Promise<PlannedCall> {
   const call: PlannedCall = { id, name, arguments: encode(given) };
-  const asks = tools.find((one) => one.name === name)?.needsApproval;
-  return asks !== undefined && asks(given) ? { ...call, approval: approvalHash(call, at) } : call;
+  const tool = tools.find((one) => one.name === name);
+  return tool !== undefined && (await needsApproval(ctx, tool, call))
+    ? { ...call, approval: approvalHash(call, at) }
+    : call;
 }
+
+/** Asked of arguments that satisfy the schema: with others the tool does not run. A rule that throws is no permission. */
+async function needsApproval({ log }: AgentContext, tool: Tool, call: PlannedCall): Promise<boolean> {
+  if (tool.needsApproval === undefined) return false;
+  const checked = await checkedArguments(tool, call, ANY_KEY);
+  if (!checked.ok) return false;
+  try {
+    return tool.needsApproval(checked.value);
+  } catch (error) {
+    log.error(`requiresApproval of the tool ${tool.name} threw: a person is asked`, { error });
+    return true;
+  }
+}
+
+const ANY_KEY = "0".repeat(64);
 
 const COMPLETE_FIELDS = ["is_complete", "isComplete", "done", "finished"] as const;
 
