@@ -3,13 +3,13 @@ import type { Answering } from "../dsl/around.ts";
 import type { StepContext } from "../dsl/context.ts";
 import type { AgentStepOptions, Lowerable } from "../dsl/lowerable.ts";
 import type { Place } from "../dsl/place.ts";
-import { FlujoError } from "../domain/errors.ts";
 import type { OutputOf, Schema } from "../domain/schema.ts";
 import type { EstimateHints } from "../ports/agency.ts";
 import type { Model, ModelSettings } from "../ports/model.ts";
 import type { AgentContext } from "./agent-context.ts";
 import { processorsOf } from "./around-agent.ts";
 import { asText } from "./as-text.ts";
+import { checkAgent } from "./check-agent.ts";
 import { lowerGranular } from "./lower-granular.ts";
 import { lowerWhole, runWhole } from "./lower-whole.ts";
 import type { PromptFile } from "./prompts/prompt.ts";
@@ -65,18 +65,13 @@ export type AnyAgent = Omit<Agent<never, unknown>, "lower" | "answer" | "~takes"
 
 /**
  * Describes an agent: `agent({ name: "researcher", model: "openai:gpt-4o", instructions: "…", tools: [search] })`.
- * Throws OPTION_INVALID for a missing name or model, and two tools of one name.
+ * Throws OPTION_INVALID for a name that is none, no model, numbers that bound nothing, and two tools of one name.
  */
 export function agent<Input = unknown, Output extends Schema = never>(
   options: AgentOptions<Input, Output>,
 ): Agent<Input, [Output] extends [never] ? string : OutputOf<Output>> {
   const { name, model, tools = [], output, settings = {}, repair = {}, completion = "answer", hints } = options;
-  if (name === "") throw new FlujoError("OPTION_INVALID", "agent: expected a name but found an empty one");
-  if (Array.isArray(model) && model.length === 0)
-    throw new FlujoError("OPTION_INVALID", `agent ${name}: expected at least one model but found none`);
-  const twice = tools.find((one, i) => tools.findIndex((other) => other.name === one.name) !== i);
-  if (twice !== undefined)
-    throw new FlujoError("OPTION_INVALID", `agent ${name}: two tools are called "${twice.name}"`);
+  checkAgent(options);
   const data: AnyAgent = {
     name,
     model,
