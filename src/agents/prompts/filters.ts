@@ -10,7 +10,8 @@ export function textOf(value: unknown): string {
   throw new FlujoError("PROMPT_INVALID", `a ${typeof value} cannot be part of a prompt`);
 }
 
-function json(value: unknown): string {
+/** As JSON: whole numbers of any size in full, maps as records, sets as lists. Throws PROMPT_INVALID for bytes. */
+export function json(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => {
     if (typeof inner === "bigint") return inner.toString();
     if (inner instanceof Map) return Object.fromEntries(inner);
