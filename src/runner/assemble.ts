@@ -117,9 +117,13 @@ function backgroundLimitsOf({ backgroundLimits }: FlujoOptions, { background }: 
 }
 
 /** Rules of the house: of the configuration, then of the code. */
-function governorOf({ governance = [] }: FlujoOptions, { config, store }: Parts): Promise<PolicyGovernor> {
+function governorOf(
+  { governance = [], onGovernanceDecision: onDecision }: FlujoOptions,
+  { config, store }: Parts,
+): Promise<PolicyGovernor> {
   return governorFrom(config.governance, {
     policies: governance,
+    ...(onDecision && { onDecision }),
     items: store,
     importer: (file) => import(pathToFileURL(resolve(file)).href),
   });

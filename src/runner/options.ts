@@ -2,7 +2,7 @@ import type { Ambient } from "../domain/ambient.ts";
 import type { Metadata } from "../domain/run.ts";
 import type { UsageLimits } from "../domain/usage-limits.ts";
 import type { Definition } from "../definition/definition.ts";
-import type { GovernancePolicy } from "../policies/govern/governor.ts";
+import type { GovernanceEvent, GovernancePolicy } from "../policies/govern/governor.ts";
 import type { Hooks } from "../policies/hooks.ts";
 import type { Observer } from "../ports/observer.ts";
 import type { Store } from "../ports/store.ts";
@@ -37,6 +37,8 @@ export interface FlujoOptions extends ModelOptions, ReferenceOptions {
    * it. Source: Flujo, governance engine.
    */
   readonly governance?: readonly GovernancePolicy[];
+  /** Told of everything that policies allow and deny, before it takes effect; where it throws, that is denied. For an audit log. */
+  readonly onGovernanceDecision?: (event: GovernanceEvent) => void;
   /** What each run may use, unless its start says less. Source: Flujo, UsageLimits. */
   readonly limits?: UsageLimits;
   /**

@@ -49,7 +49,16 @@ export interface AuditLog {
   verify(anchor?: AuditMark): Promise<{ readonly entries: number; readonly hash: string }>;
 }
 
-/** An audit log in a store's items. With a veil, actors, subjects and details are concealed; the hashes are over what is stored. */
+/**
+ * An audit log in a store's items: open the store yourself and give it to the runner, too. With a veil, actors, subjects and details
+ * are concealed; the hashes are over what is stored, so give it the store itself, not one that conceals.
+ *
+ *   const store = await sqliteStore({ path: "./flujo.db" });
+ *   const audit = auditLog(store);
+ *   const onGovernanceDecision = ({ subject, name, verdict, run = "", reason = "" }) =>
+ *     void audit.append({ at: Date.now(), actor: run, action: `${subject} ${verdict}`, subject: name, details: reason });
+ *   await using flujo = new Flujo({ store, onGovernanceDecision });
+ */
 export const auditLog = (items: ItemStore, options: { readonly veil?: Veil } = {}): AuditLog =>
   new ChainedLog(items, options.veil);
 
