@@ -22,9 +22,11 @@ export interface PriceBookOptions {
 
 /**
  * The order is: the model's own price, the table, the fallback; else the cost is not known. With `strict` there is no fallback, and
- * `costMicroUsd` throws PRICING_NOT_CONFIGURED instead. Source: Flujo, cost and pricing.
+ * `costMicroUsd` throws PRICING_NOT_CONFIGURED instead. Throws OPTION_INVALID for prices that are none. Source: Flujo, cost and
+ * pricing.
  */
 export function priceBook({ table = {}, fallback, strict = false }: PriceBookOptions): PriceBook {
+  checkPrices(table);
   return {
     costMicroUsd: (model, usage) => {
       const price = model.price ?? inTable(table, model);
@@ -33,6 +35,17 @@ export function priceBook({ table = {}, fallback, strict = false }: PriceBookOpt
       return fallback?.costMicroUsd(model, usage);
     },
   };
+}
+
+function checkPrices(table: PriceTable): void {
+  for (const [provider, models] of Object.entries(table))
+    for (const [model, price] of Object.entries(models))
+      for (const [name, amount] of Object.entries(price))
+        if (!Number.isFinite(amount) || amount < 0)
+          throw new FlujoError(
+            "OPTION_INVALID",
+            `prices.${provider}.${model}.${name}: expected micro-USD for a million tokens but found ${amount}`,
+          );
 }
 
 const notConfigured = ({ provider, id }: Named): FlujoError =>

@@ -1,4 +1,5 @@
 import { FlujoError } from "../domain/errors.ts";
+import { didYouMean } from "../domain/suggest.ts";
 import { estimateRequest, type EstimatorTable } from "../agents/estimate.ts";
 import { type PriceTable, priceBook, publicPrices } from "../agents/prices.ts";
 import type { AnswerDefaults, Governor } from "../ports/agency.ts";
@@ -69,9 +70,18 @@ async function find<T extends Model | Embedder>(
 ): Promise<T> {
   let found: string | T = choice;
   for (let i = 0; typeof found === "string"; i++) {
-    if (!Object.hasOwn(named, found)) return resolve(found);
+    if (!Object.hasOwn(named, found)) return resolve(found).catch(orOneOf(Object.keys(named), found));
     if (i === MAX_NAMES) throw new FlujoError("MODEL_UNKNOWN", `the name "${found}" leads to itself`);
     found = named[found] as string | T;
   }
   return found;
 }
+
+/** Who misspells a name of his own is not helped by the providers that there are. */
+const orOneOf =
+  (own: readonly string[], choice: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof FlujoError) || error.code !== "MODEL_UNKNOWN" || own.length === 0) throw error;
+    const message = `${error.message}; names of this runner: ${own.join(", ")}${didYouMean(choice, own)}`;
+    throw new FlujoError("MODEL_UNKNOWN", message, { cause: error });
+  };

@@ -14,10 +14,14 @@ const REFUSED: readonly (readonly [options: object, says: string])[] = [
   [{ budgets: { day: { costUsd: -1 } } }, "budgets.day.costUsd: expected a number of at least 0 but found -1"],
   [{ budgets: { keyDay: { token: 5 } } }, 'budgets.keyDay: there is no limit "token"'],
   [{ budgets: { days: { costUsd: 1 } } }, 'there is no budget "days"; did you mean "day"?'],
+  [
+    { prices: { own: { one: { input: Number.NaN, output: 1 } } } },
+    "prices.own.one.input: expected micro-USD for a million",
+  ],
   [{ budgets: { day: { wallTime: "1h" } } }, "budgets.day.wallTime: only a run has a wall time"],
 ];
 
-describe("limits and budgets that would limit nothing", () => {
+describe("limits, budgets and prices that would limit nothing", () => {
   it.each(REFUSED)("are refused before anything runs: %o", async (options, says) => {
     await using scene = new Scene("memory");
     const flujo = scene.open({ flows: [echo], ...(options as FlujoOptions) });

@@ -64,6 +64,16 @@ describe("llm", () => {
     });
   });
 
+  it("says which names there are when one is misspelt", async () => {
+    await using scene = new Scene("memory");
+    const flujo = scene.open({ flows: [titled], models: { smarts: "openai:gpt-4o", fast: "openai:gpt-4o-mini" } });
+    const result = await flujo.run(titled, "a text");
+    expect(result).toMatchObject({ failure: { code: "MODEL_UNKNOWN" } });
+    expect(result.status === "failed" && result.failure.message).toContain(
+      'names of this runner: smarts, fast; did you mean "smarts"?',
+    );
+  });
+
   it("says that names lead in a circle", async () => {
     await using scene = new Scene("memory");
     const flujo = scene.open({ flows: [titled], models: { smart: "clever", clever: "smart" } });
