@@ -24,8 +24,8 @@ export interface AroundOptions<Value, Out, Context> extends VerdictOptions {
   readonly cache?: true | CacheOptions<Value, Context>;
   readonly processors?: ProcessorOptions<Context>;
   /**
-   * Asked about what leaves the step, the one of the largest priority first. Fails with VALIDATION_FAILED, REDIRECT_LOOP, or
-   * PLUGIN_FAILED when one throws. Source: Flujo, validation plugins.
+   * Asked about what leaves the step, the one of the largest priority first. One that refuses (VALIDATION_FAILED) or throws
+   * (PLUGIN_FAILED) fails the attempt, and another one is made while some remain; REDIRECT_LOOP is final. Source: Flujo, validation plugins.
    */
   readonly plugins?: readonly Plugin<Value, Out, Context>[];
   /**

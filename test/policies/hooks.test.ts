@@ -1,5 +1,6 @@
 import { flow, type Hooks } from "flujo";
 import { describe, expect, it } from "vitest";
+import { Scene } from "../engine/scene.ts";
 import { factsOf, listening, lone } from "./bench.ts";
 
 /** Hooks that write down what they are told. */
@@ -148,4 +149,22 @@ describe("hooks", () => {
       .build();
     expect(await runner.run(built, 1)).toMatchObject({ status: "cancelled", reason: "HOOK_ABORTED: enough" });
   });
+
+  it.each<readonly [keyof Hooks, number]>([
+    ["preStep", 0],
+    ["postStep", 1],
+  ])(
+    "cancel a run in the middle of a transaction when %s aborts, and wait for nothing that waits for it",
+    async (event, times) => {
+      await using scene = new Scene("sqlite");
+      let calls = 0;
+      const built = flow("inside", { version: "1" })
+        .transaction("work", () => Promise.resolve((calls += 1)))
+        .step("never", () => (calls += 10))
+        .build();
+      const flujo = scene.open({ hooks: [{ [event]: () => ({ abort: "enough" }) }] });
+      expect(await flujo.run(built, 1)).toMatchObject({ status: "cancelled", reason: "HOOK_ABORTED: enough" });
+      expect(calls).toBe(times);
+    },
+  );
 });
