@@ -38,14 +38,16 @@ export function priceBook({ table = {}, fallback, strict = false }: PriceBookOpt
 }
 
 function checkPrices(table: PriceTable): void {
-  for (const [provider, models] of Object.entries(table))
-    for (const [model, price] of Object.entries(models))
-      for (const [name, amount] of Object.entries(price))
-        if (!Number.isFinite(amount) || amount < 0)
-          throw new FlujoError(
-            "OPTION_INVALID",
-            `prices.${provider}.${model}.${name}: expected micro-USD for a million tokens but found ${amount}`,
-          );
+  const prices = Object.entries(table).flatMap(([provider, models]) =>
+    Object.entries(models).map(([model, price]) => [`prices.${provider}.${model}`, price] as const),
+  );
+  for (const [where, price] of prices) {
+    const wrong = Object.entries(price).find(([, amount]) => !Number.isFinite(amount) || amount < 0);
+    if (wrong === undefined) continue;
+    const [name, amount] = wrong;
+    const says = `${where}.${name}: expected micro-USD for a million tokens but found ${amount}`;
+    throw new FlujoError("OPTION_INVALID", says);
+  }
 }
 
 const notConfigured = ({ provider, id }: Named): FlujoError =>

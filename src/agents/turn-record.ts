@@ -2,6 +2,7 @@ import type { Failure } from "../domain/failure.ts";
 import type { Spending } from "../domain/quota.ts";
 import type { Wire } from "../domain/wire.ts";
 import type { FinishReason, ToolAnswer, ToolCall } from "../ports/model.ts";
+import { withoutKeys } from "./models/secrets.ts";
 
 /*
  * What an agent records. Every one of these is the output of a step, so it is in the history of the run once; the conversation
@@ -72,10 +73,11 @@ export function callOf(input: CallInput): PlannedCall {
   return only;
 }
 
+/** What a model is told of a failure leaves the process: without what looks like a key. */
 export const errorAnswer = ({ id, name }: ToolCall, code: string, message: string): ToolAnswer => ({
   id,
   name,
-  output: { error: { code, message } },
+  output: { error: { code, message: withoutKeys(message) } },
   isError: true,
 });
 

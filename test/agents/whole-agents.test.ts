@@ -112,6 +112,27 @@ describe("an agent, in one step or in many", () => {
     expect(result.status === "completed" && result.output).toContain("there are: unknown");
   });
 
+  it.each([true, false])("tells the model of no key that a tool's failure repeats (granular: %s)", async (granular) => {
+    const bad = tool({
+      name: "bad",
+      description: "",
+      input: NAMED,
+      run: () => {
+        throw new Error("401 for sk-proj-abcdefgh12345678");
+      },
+    });
+    using model = scriptedModel([{ calls: [call("bad", "x")] }, ({ messages }) => JSON.stringify(messages.at(-1))], {
+      price: PRICE,
+    });
+    const f = flow("f", { version: "1" })
+      .input<string>()
+      .agent("a", agent({ name: "a", model, tools: [bad] }), { granular })
+      .build();
+    await using scene = new Scene("memory");
+    const result = await scene.open({ flows: [f] }).run(f, "");
+    expect(result.status === "completed" && result.output).toContain("401 for [secret]");
+  });
+
   it.each([true, false])("makes no calls in its last turn (granular: %s)", async (granular) => {
     let made = 0;
     const work = tool({ name: "work", description: "", input: NAMED, run: () => void (made += 1) });
