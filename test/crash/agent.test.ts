@@ -105,6 +105,26 @@ for (const backend of STORES) {
     it.each(casesOn(name))("goes on where it was: $point, visit $at", (one) => survive(backend, one));
   });
 
+  describe.skipIf(!presence.run)(titled(`a turn that kills its worker on ${name}`, presence), () => {
+    it("fails its run after as many deaths as are allowed, although each had reserved anew", async () => {
+      await using scene = new Scene(backend);
+      const ledger = scene.path("ledger");
+      const doom = { store: scene.address, ledger, point: "after-call", at: 1, maxDeliveries: 2 } satisfies AgentDoom;
+      for (let deaths = 0; deaths < 3; deaths++) {
+        await using worker = new Process(DOOMED, doom);
+        expect(await worker.ended).toMatchObject({ signal: "SIGKILL" });
+      }
+      await using worker = new Process(DOOMED, doom);
+      await worker.finished();
+      const flujo = scene.open({ flows: [agentFlow({ ledger })], worker: false });
+      expect(await flujo.result("speak")).toMatchObject({ status: "failed", failure: { code: "WORKER_LOST" } });
+      expect(seen(ledger, "model").map(({ what }) => what)).toEqual(["1", "1", "1"]);
+      expect((await flujo.usage("speak")).costUsd).toBe((3 * RESERVED) / 1_000_000);
+      const [balance] = await (await scene.store()).balances();
+      expect([balance?.spent.costMicroUsd, balance?.held.costMicroUsd]).toEqual([3 * RESERVED, 0]);
+    });
+  });
+
   describe.skipIf(!presence.run)(titled(`a granular agent of two workers on ${name}`, presence), () => {
     it("is recorded once a turn, by the one that holds it when the other stood still in the middle of a call", async () => {
       await using scene = new Scene(backend);

@@ -13,9 +13,11 @@ export interface AgentDoom {
   readonly at: number;
   /** Instead of dying it says "there", and goes on when it is told. */
   readonly waits?: true;
+  readonly maxDeliveries?: number;
 }
 
 const doom: AgentDoom = JSON.parse(process.argv[2] ?? "{}") as AgentDoom;
+const { maxDeliveries } = doom;
 let came = 0;
 const reached = async (here: FaultPoint | Moment): Promise<void> => {
   if (here !== doom.point || ++came !== doom.at) return;
@@ -27,6 +29,12 @@ const reached = async (here: FaultPoint | Moment): Promise<void> => {
 };
 const speak = agentFlow({ ledger: doom.ledger, at: reached });
 await using store = await openAt(doom.store);
-await using flujo = new Flujo({ store, flows: [speak], worker: SHORT_LEASE, ...BUDGETS, at: reached });
+await using flujo = new Flujo({
+  store,
+  flows: [speak],
+  worker: { ...SHORT_LEASE, ...(maxDeliveries && { maxDeliveries }) },
+  ...BUDGETS,
+  at: reached,
+});
 const { runId } = await flujo.start(speak, "go", { id: "speak" });
 await flujo.result(runId, { until: "end" });
