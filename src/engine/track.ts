@@ -152,7 +152,7 @@ export class Track {
     if (spending?.reserve !== undefined) return spending;
     const settled = spending?.settled ?? [];
     if (found !== undefined) return this.#ended(found, settled);
-    if (broken !== undefined) return this.#brokenBy(broken);
+    if (broken !== undefined) return { type: "broken", failure: this.#give(broken).failure, settled };
     const cancelled = this.cancelled();
     if (cancelled !== undefined) return { ...cancelled, settled };
     if (spending !== undefined) return spending; // of an attempt that a retry put aside

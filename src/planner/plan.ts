@@ -119,6 +119,7 @@ function take(planning: Planning, happened: Happened): void {
       settle(planning, happened.settled);
       return cancelled(planning, happened.reason);
     case "broken":
+      settle(planning, happened.settled);
       return broken(planning, happened.failure);
   }
 }

@@ -44,7 +44,7 @@ export type Happened =
   | { readonly type: "disturbed" } // the mailbox changed while it was planned: park, and be told what is in it now
   /** `settled`: what the attempt that it stopped has spent. */
   | { readonly type: "cancelled"; readonly reason: string; readonly settled?: readonly Settled[] }
-  | { readonly type: "broken"; readonly failure: Failure }; // it cannot go on here: lost workers, a value that is gone
+  | { readonly type: "broken"; readonly failure: Failure; readonly settled?: readonly Settled[] }; // it cannot go on here: lost workers, a value that is gone
 
 /** The end of a reservation. */
 export interface Settled {

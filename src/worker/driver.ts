@@ -19,7 +19,7 @@ import type { FaultPoint, WorkerDeps } from "./deps.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Poller } from "./poller.ts";
 import { forfeits, type SharedBudgets } from "./spending.ts";
-import { tellAdvance, tellBegin } from "./hook-run.ts";
+import { spentBy, type Stopped, tellAdvance, tellBegin } from "./hook-run.ts";
 import type { StepHost, StepReach } from "./step-context.ts";
 import type { StepCoordinator } from "./step-coordinator.ts";
 
@@ -76,7 +76,7 @@ export class Driver {
     let happened = first ?? (await this.#adopted(resident));
     if (happened?.type === "began") happened = await this.#begins(resident, happened);
     while (!resident.dropped) {
-      if (resident.cancel !== undefined && happened?.type !== "broken") {
+      if (resident.cancel !== undefined && happened?.type !== "broken" && happened?.type !== "cancelled") {
         happened = { type: "cancelled", reason: resident.cancel };
       }
       if (happened === undefined) {
@@ -116,7 +116,7 @@ export class Driver {
       const advance = pending instanceof Promise ? await pending : pending;
       const stopped = hooks === undefined ? undefined : await this.#told(hooks, resident, advance);
       if (stopped !== undefined) {
-        happened = stopped;
+        happened = { ...stopped, ...spentBy(happened) };
         continue;
       }
       const ends = advance.transition.endRun !== undefined;
@@ -181,7 +181,7 @@ export class Driver {
       const { hooks } = this.#with.host;
       const stopped = hooks && (await this.#told(hooks, resident, advance));
       if (stopped !== undefined) {
-        failed = stopped;
+        failed = { ...stopped, ...spentBy(failed) };
         return undefined;
       }
       const ends = advance.transition.endRun !== undefined;
@@ -202,14 +202,14 @@ export class Driver {
   }
 
   /** Hooks are told what is about to be recorded. What happens instead, where one of them wants that. */
-  async #told(hooks: HookChain, resident: Resident, advance: Advance): Promise<Happened | undefined> {
+  async #told(hooks: HookChain, resident: Resident, advance: Advance): Promise<Stopped | undefined> {
     const { resources } = this.#with.host;
     const stopped = await this.#obeying(resident, () => tellAdvance(hooks, resident, { advance, resources }));
     // It has ended by a hook's failure already: that of another one changes nothing.
     return advance.transition.endRun?.failure?.code === "HOOK_FAILED" ? undefined : stopped;
   }
 
-  async #obeying(resident: Resident, tell: () => Promise<string | undefined>): Promise<Happened | undefined> {
+  async #obeying(resident: Resident, tell: () => Promise<string | undefined>): Promise<Stopped | undefined> {
     try {
       const abort = await tell();
       if (abort === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { decode, type Wire } from "../domain/wire.ts";
 import type { Resident } from "../engine/resident.ts";
 import type { Advance } from "../engine/transitions.ts";
+import type { Happened } from "../planner/planning.ts";
 import type { HookChain, HookRun } from "../policies/hooks.ts";
 import type { Resources } from "../policies/resources.ts";
 
@@ -45,3 +46,10 @@ export async function tellAdvance(
   }
   return undefined;
 }
+
+/** What happens instead of what a step came to. */
+export type Stopped = Extract<Happened, { type: "cancelled" | "broken" }>;
+
+/** Not undone by whoever stops the run: what was spent is spent. */
+export const spentBy = (happened: Happened): Pick<Stopped, "settled"> =>
+  "settled" in happened && happened.settled !== undefined ? { settled: happened.settled } : {};

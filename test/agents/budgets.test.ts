@@ -188,6 +188,26 @@ describeOn(THREE, "a budget on %s", (store) => {
   });
 });
 
+describe("what was spent", () => {
+  it.each<[string, () => unknown, boolean]>([
+    ["wants it to stop", () => ({ abort: "enough" }), false],
+    ["fails it", () => Promise.reject(new Error("no")), true],
+  ])("is known also where a hook %s before the step is recorded", async (_, onPause, strictHooks) => {
+    await using scene = new Scene("memory");
+    const talk = flow("talk", { version: "1" })
+      .agent("speaker", speaker(says([used(7, 11), used(7, 11)])))
+      .human("ok", { message: "Is that so?" })
+      .build();
+    const hooks = [{ onPause: onPause as () => Promise<undefined> }];
+    for (const limits of [{}, { limits: { costUsd: 1 } }]) {
+      const flujo = scene.open({ hooks, strictHooks, ...limits });
+      const { runId, status } = await flujo.run(talk, null);
+      expect(["failed", "cancelled"]).toContain(status);
+      expect(await flujo.usage(runId)).toMatchObject({ costUsd: 39 / 1_000_000, requests: 1 });
+    }
+  });
+});
+
 describe("a limit of tool calls", () => {
   it("ends the run at the first call too many, also where the model is told of failures", async () => {
     await using scene = new Scene("memory");

@@ -6,8 +6,8 @@ import { WIDE_FLOWS } from "../../src/testing/simulator/wide-flows.ts";
 const ONE = process.env["SEED"];
 /** Calls in all of them together. */
 const CALLS = 100_000;
-const WIDE_SEEDS = 48;
-const GROWN_SEEDS = 150;
+const WIDE_SEEDS = 42;
+const GROWN_SEEDS = 100;
 
 let calls = 0;
 
