@@ -72,7 +72,7 @@ export type { ModelOptions } from "./runner/agency.ts";
 export type { UsageView } from "./runner/usage.ts";
 
 // Govern
-export type { GovernancePolicy } from "./policies/govern/governor.ts";
+export type { GovernanceEvent, GovernancePolicy, ModelCall } from "./policies/govern/governor.ts";
 export { allowAll, denyAll, piiScrub, toolAllowList } from "./policies/govern/policies.ts";
 export { auditLog } from "./policies/govern/audit-log.ts";
 export { concealingStore } from "./policies/govern/concealing-store.ts";
