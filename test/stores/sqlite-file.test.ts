@@ -75,7 +75,10 @@ describe("a SQLite file", () => {
     expect(ended).toEqual(Array.from({ length: 3 }, () => ({ code: 0, signal: null })));
     await using store = await sqliteStore({ path });
     expect((await store.list({})).items).toHaveLength(3);
-    expect(withDatabase((db) => db.prepare("SELECT version FROM migrations").all())).toEqual([{ version: 1 }, { version: 2 }]);
+    expect(withDatabase((db) => db.prepare("SELECT version FROM migrations").all())).toEqual([
+      { version: 1 },
+      { version: 2 },
+    ]);
   });
 
   it("keeps a resolved commit when its process is killed right after", async () => {

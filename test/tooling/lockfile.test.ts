@@ -2,18 +2,21 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type LockedPackage, missingPlatformPackages } from "../../scripts/platform-packages.ts";
 
-describe.each(["package-lock.json", "bench/package-lock.json", "test/ai-sdk/package-lock.json"])("the lock file %s", (name) => {
-  const text = readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
-  const lock = JSON.parse(text) as { packages: Record<string, LockedPackage> };
+describe.each(["package-lock.json", "bench/package-lock.json", "test/ai-sdk/package-lock.json"])(
+  "the lock file %s",
+  (name) => {
+    const text = readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
+    const lock = JSON.parse(text) as { packages: Record<string, LockedPackage> };
 
-  it("lists every platform package, or npm ci would refuse it (npm run lock:complete)", () => {
-    expect(Object.keys(missingPlatformPackages(lock.packages))).toEqual([]);
-  });
+    it("lists every platform package, or npm ci would refuse it (npm run lock:complete)", () => {
+      expect(Object.keys(missingPlatformPackages(lock.packages))).toEqual([]);
+    });
 
-  it("names no registry", () => {
-    expect(text).not.toContain('"resolved"');
-  });
-});
+    it("names no registry", () => {
+      expect(text).not.toContain('"resolved"');
+    });
+  },
+);
 
 describe("a platform package the registry lacks", () => {
   const missing = (name: string, version = "1.2.3"): Record<string, LockedPackage> =>
