@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { FlujoError } from "../domain/errors.ts";
 import { type GovernanceSettings, type GovernanceSource, governanceOf } from "./governance.ts";
@@ -50,7 +50,7 @@ const FILE = "flujo.toml";
  * over the defaults. A relative SQLite path in the file is relative to the file. Throws CONFIG_INVALID with every problem.
  */
 export async function loadConfig({ cwd, env }: { readonly cwd: string; readonly env: Environment }): Promise<Config> {
-  const toml = await findToml(cwd, env);
+  const toml = findToml(cwd, env);
   const { values, problems } = fromEnvironment(env);
   if (problems.length > 0) throw new FlujoError("CONFIG_INVALID", problems.join("\n"), { details: { problems } });
   const sources: readonly GovernanceSource[] = [
@@ -142,25 +142,26 @@ function oddNames(env: Environment): string[] {
     .map((name) => `unknown variable ${name}${didYouMean(name, NAMES)}`);
 }
 
-async function findToml(cwd: string, env: Environment): Promise<TomlFile | undefined> {
+/** Synchronously: a few stats and one small file, once, and opening a runner takes no turn of the event loop for it. */
+function findToml(cwd: string, env: Environment): TomlFile | undefined {
   const named = env["FLUJO_CONFIG"];
   if (named !== undefined && named !== "") {
     const file = resolve(cwd, named);
-    const text = await read(file);
+    const text = read(file);
     if (text === undefined) throw new FlujoError("CONFIG_INVALID", `FLUJO_CONFIG names ${file}, which does not exist`);
     return readToml(file, text);
   }
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
     const file = join(folder, FILE);
-    const text = await read(file);
+    const text = read(file);
     if (text !== undefined) return readToml(file, text);
     if (dirname(folder) === folder) return undefined;
   }
 }
 
-async function read(file: string): Promise<string | undefined> {
+function read(file: string): string | undefined {
   try {
-    return await readFile(file, "utf8");
+    return readFileSync(file, "utf8");
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;

@@ -1,4 +1,4 @@
-import { Liquid, LiquidError } from "liquidjs";
+import type { Liquid, LiquidError } from "liquidjs";
 import { FlujoError } from "../../domain/errors.ts";
 import { didYouMean } from "../../domain/suggest.ts";
 import { FILTERS, textOf } from "./filters.ts";
@@ -18,10 +18,17 @@ export interface Template {
 
 const MAX_NAMES = 30; // in a message, of the variables there are
 
-const liquid = templateEngine();
+interface Engine {
+  readonly liquid: Liquid;
+  readonly isError: (error: unknown) => error is LiquidError;
+}
 
-function templateEngine(): Liquid {
-  const engine = new Liquid({
+let loading: Promise<Engine> | undefined;
+
+/** Loaded with the first template that has a variable: it is 45 ms of a process's start. */
+async function templateEngine(): Promise<Engine> {
+  const module = await import("liquidjs");
+  const engine = new module.Liquid({
     strictVariables: true,
     strictFilters: true,
     ownPropertyOnly: true,
@@ -31,21 +38,22 @@ function templateEngine(): Liquid {
   for (const name of Object.keys(engine.tags)) delete engine.tags[name];
   for (const name of Object.keys(engine.filters)) delete engine.filters[name];
   for (const [name, filter] of Object.entries(FILTERS)) engine.registerFilter(name, filter);
-  return engine;
+  return { liquid: engine, isError: (error) => module.LiquidError.is(error) };
 }
 
 /** Throws PROMPT_INVALID, naming the variable or filter, those there are, and file:line:column. */
-export function render({ text, name }: Template, variables: PromptVariables): string {
+export async function render({ text, name }: Template, variables: PromptVariables): Promise<string> {
+  if (!/\{[{%]/.test(text)) return text;
+  const { liquid, isError } = await (loading ??= templateEngine());
   const source = text.replaceAll("\\{{", '{{ "{{" }}');
   try {
     return String(liquid.parseAndRenderSync(source, { ...variables }));
   } catch (error) {
-    throw invalid(error, { text, name }, variables);
+    throw isError(error) ? invalid(error, name, variables) : error;
   }
 }
 
-function invalid(error: unknown, { name }: Template, variables: PromptVariables): unknown {
-  if (!LiquidError.is(error)) return error;
+function invalid(error: LiquidError, name: string, variables: PromptVariables): FlujoError {
   const [line, column] = placeOf(error);
   return new FlujoError("PROMPT_INVALID", problemOf(error, variables), {
     at: `${name}:${line}:${column}`,
