@@ -56,9 +56,14 @@ export const four: Flow<number, Readonly<Record<string, number>>> = flow("four",
   })
   .build();
 
-/** Scenario 17: three steps that say when they began and ended. */
+/** Scenario 17: a step that waits for the word, and three that say when they began and ended. */
 export const logged: Flow<number, number> = flow("logged", { version: "1" })
   .input(z.number())
+  .step("held", async (value, ctx) => {
+    act(ctx);
+    await until(`${String(ctx.resources["ledger"])}.go`, ctx.signal);
+    return value;
+  })
   .step("one", interval)
   .step("two", interval)
   .step("three", interval)

@@ -69,10 +69,14 @@ describeOn(SHARED_BACKENDS, "two processes on %s", (backend) => {
     await using cluster = new Cluster(backend);
     const flujo = cluster.scene.open({ flows: [logged], worker: false });
     const handles = await Promise.all(Array.from({ length: 200 }, (_, i) => flujo.start(logged, i)));
-    await Promise.all([cluster.worker(), cluster.worker()]);
+    // Neither can take all of them, and none goes on before both have begun: one that starts late would find nothing to do.
+    await Promise.all([cluster.worker({ concurrency: 50 }), cluster.worker({ concurrency: 50 })]);
+    await eventually("both to begin", () => new Set(cluster.pidsOf("root/held")).size === 2);
+    cluster.letGo("go");
     const outputs = await Promise.all(handles.map((handle) => handle.output()));
     expect(outputs).toEqual(handles.map((_, i) => i + 3));
-    const intervals = recorded(cluster.ledger).map(([, run = "", , pid = "", began = "", ended = ""]) => ({
+    const told = recorded(cluster.ledger).filter(([what]) => what === "interval");
+    const intervals = told.map(([, run = "", , pid = "", began = "", ended = ""]) => ({
       run,
       pid,
       began: Number(began),
