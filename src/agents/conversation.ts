@@ -186,14 +186,33 @@ export async function conversationFrom(
   if (opening === undefined) return undefined;
   const first = decode(await load.inflate(opening)) as Opening;
   const conversation = new Conversation(first, load.budgetTokens);
+  const coming = backwards(said, load.inflate);
   let at = said.length;
   while (at > 0 && !conversation.isFull) {
     at -= 1;
-    conversation.unshift(await messageOf(said[at], load.inflate));
+    conversation.unshift(await coming());
   }
   conversation.omit(at);
   conversation.turns = said.filter((one) => "turn" in one).length;
   return { opening: first, conversation };
+}
+
+/** Entries fetched at once: two turns and what their tools gave. One after another, three megabytes took 15 ms on Postgres. */
+const AHEAD = 4;
+
+/** The messages from the last to the first; those to come are fetched while one is looked at. */
+function backwards(said: readonly Said[], inflate: (wire: Wire) => Promise<Wire>): () => Promise<Message> {
+  const coming: Promise<Message>[] = [];
+  let next = said.length;
+  return async () => {
+    while (next > 0 && coming.length < AHEAD) {
+      next -= 1;
+      const message = messageOf(said[next], inflate);
+      message.catch(() => undefined); // it may never be asked for; whoever asks is told
+      coming.push(message);
+    }
+    return coming.shift() ?? messageOf(undefined, inflate);
+  };
 }
 
 async function messageOf(said: Said | undefined, inflate: (wire: Wire) => Promise<Wire>): Promise<Message> {

@@ -80,16 +80,18 @@ describe("a conversation that is told again", () => {
     await fc.assert(told);
   });
 
-  it("fetches no more than what is shown, and one message before it", async () => {
+  it("fetches no more than what is shown, the opening, and four messages before it", async () => {
     const fetched: Wire[] = [];
     const said = Array.from({ length: 100 }, (_, i) => [`turn ${i}`, "y".repeat(400)] as const);
-    await conversationFrom(journalOf(said), PLACE, {
+    const told = await conversationFrom(journalOf(said), PLACE, {
       inflate: (wire) => {
         fetched.push(wire);
         return Promise.resolve(wire);
       },
       budgetTokens: 1_000,
     });
-    expect(fetched.length).toBeLessThan(20);
+    const shown = told?.conversation.messages.length ?? 0;
+    expect(shown).toBeGreaterThan(5);
+    expect(fetched.length).toBeLessThanOrEqual(shown + 1 + 4);
   });
 });
