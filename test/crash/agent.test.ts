@@ -33,7 +33,7 @@ const casesOn = (store: string): readonly Case[] =>
   store === "sqlite" || process.env["FLUJO_TEST_CRASH"] === "full"
     ? CASES
     : CASES.filter(({ point, at }) => at === 7 && ["after-reserve", "before-commit", ...MOMENTS].includes(point));
-const STORES = SHARED_BACKENDS.filter(({ name }) => name === "sqlite" || name === "postgres");
+const STORES = SHARED_BACKENDS.filter(({ name }) => ["sqlite", "postgres", "redis"].includes(name));
 
 /** Turns that are in the history of the run, by number. */
 const turnsOf = async (flujo: Flujo): Promise<number[]> =>
